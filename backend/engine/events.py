@@ -1,0 +1,185 @@
+"""What a run tells its listeners, as data.
+
+The engine calls ``emit(event)``; the journal, the plain printer, JSON lines and a screen are all such callables. An
+envelope gives each payload its sequence number and time. Invariant: a run emits exactly one ``run_started`` first and
+exactly one ``run_finished`` last, also after a failure or an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class Action(StrEnum):
+    """What a step does to its resource."""
+
+    NO_OP = "no-op"
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+class Outcome(StrEnum):
+    """How a step or a run ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class Verb(StrEnum):
+    """What a run is for."""
+
+    APPLY = "apply"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as data: what failed, the likely cause, the fix, and the original message."""
+
+    message: str
+    cause: str = ""
+    fix: str = ""
+    original: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Describe any exception; ``cause`` and ``fix`` are taken from it where it has them."""
+        root = error.__cause__
+        return cls(
+            message=str(error) or type(error).__name__,
+            cause=str(getattr(error, "cause", "") or ""),
+            fix=str(getattr(error, "fix", "") or ""),
+            original=f"{type(root).__name__}: {root}" if root is not None else "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins; ``steps`` is what it is going to do, in the plan's order."""
+
+    type: ClassVar[str] = "run_started"
+    run: str
+    stack: str
+    target: str
+    verb: Verb
+    steps: tuple[tuple[str, Action], ...]
+    """(resource id, action) of every step, no-ops included."""
+    estimate_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """The engine begins to work on a resource."""
+
+    type: ClassVar[str] = "step_started"
+    resource: str
+    action: Action
+    region: str | None = None
+    estimate_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepNote:
+    """Something worth knowing while a step runs, such as what it waits for."""
+
+    type: ClassVar[str] = "step_note"
+    resource: str
+    text: str
+    operation: str | None = None
+    """Name of the long-running operation the step waits for, so that another process can find it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """The engine is done with a resource."""
+
+    type: ClassVar[str] = "step_finished"
+    resource: str
+    action: Action
+    outcome: Outcome
+    elapsed_s: float
+    region: str | None = None
+    reason: str = ""
+    """Why it was skipped or left alone; empty otherwise."""
+    error: Failure | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """What the resource wants to be known of its final state, such as the gateway's addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run has ended; always the last event."""
+
+    type: ClassVar[str] = "run_finished"
+    outcome: Outcome
+    elapsed_s: float
+    counts: Mapping[str, int]
+    """Number of steps per outcome, no-ops counted as ``unchanged``."""
+
+
+Payload = RunStarted | StepStarted | StepNote | StepFinished | RunFinished
+PAYLOADS: Mapping[str, type[Payload]] = {
+    kind.type: kind for kind in (RunStarted, StepStarted, StepNote, StepFinished, RunFinished)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in a run."""
+
+    seq: int
+    """Counts from 1 within the run, without gaps."""
+    at: datetime
+    """When it happened, in UTC."""
+    payload: Payload
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the event as the flat JSON object that journals and ``--json`` carry."""
+        body = asdict(self.payload)
+        if isinstance(self.payload, RunStarted):
+            body["steps"] = [{"resource": resource, "action": str(action)} for resource, action in self.payload.steps]
+        return {"seq": self.seq, "at": self.at.isoformat(), "type": self.payload.type, **body}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Event:
+        """Read an event back; raises ``ValueError`` for anything that is not one."""
+        try:
+            body = {key: value for key, value in data.items() if key not in {"seq", "at", "type"}}
+            kind = PAYLOADS[data["type"]]
+            for key, enum in (("action", Action), ("outcome", Outcome), ("verb", Verb)):
+                if key in body:
+                    body[key] = enum(body[key])
+            if kind is RunStarted:
+                body["steps"] = tuple((step["resource"], Action(step["action"])) for step in body["steps"])
+            if body.get("error") is not None:
+                body["error"] = Failure(**body["error"])
+            return cls(seq=int(data["seq"]), at=datetime.fromisoformat(data["at"]), payload=kind(**body))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not an event: {error}") from error
+
+
+Emit = Callable[[Event], None]
+
+
+class Recorder:
+    """Stamps payloads with sequence number and time and hands them to every listener in turn."""
+
+    def __init__(self, *listeners: Emit, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._listeners = listeners
+        self._clock = clock
+        self._seq = 0
+
+    def __call__(self, payload: Payload) -> None:
+        """Send one payload."""
+        self._seq += 1
+        event = Event(self._seq, self._clock(), payload)
+        for listener in self._listeners:
+            listener(event)

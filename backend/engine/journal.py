@@ -1,0 +1,66 @@
+"""A file a run, one JSON event a line.
+
+The journal is history, source of time estimates and bug report, and never the truth about the cloud. Invariants:
+events that matter after a crash are on the disk before the run goes on (fdatasync); a torn last line is ignored by
+readers; files are readable by their owner only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from backend.engine.events import Event, RunFinished, RunStarted, StepFinished, StepNote, StepStarted
+
+
+class Journal:
+    """A listener that appends each event to a file; use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        """Where the events go; parents are made when it is opened."""
+        self._fd = -1
+
+    def __enter__(self) -> Journal:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+        self._fd = -1
+
+    def __call__(self, event: Event) -> None:
+        """Append one event; lasting ones are synchronised to the disk."""
+        os.write(self._fd, (json.dumps(event.to_json(), default=str) + "\n").encode())
+        if lasting(event):
+            _sync(self._fd)
+
+
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+def lasting(event: Event) -> bool:
+    """Say whether an event must survive a crash of the machine: all but plain notes."""
+    match event.payload:
+        case RunStarted() | RunFinished() | StepStarted() | StepFinished():
+            return True
+        case StepNote(operation=operation):
+            return operation is not None
+
+
+def read(path: Path) -> Iterator[Event]:
+    """Read a journal's events; a torn last line is left out, another bad line raises ``ValueError``."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield Event.from_json(json.loads(line))
+            except ValueError as error:
+                if not line.endswith("\n"):
+                    return
+                raise ValueError(f"{path}:{number}: {error}") from error

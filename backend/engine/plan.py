@@ -1,0 +1,221 @@
+"""From resources and what is observed of them to an ordered list of steps.
+
+Every resource gives exactly one step, no-ops included, so a plan shows the whole recipe. Invariants: making a plan
+changes nothing; steps stand in an order in which they could be carried out one by one; the same world gives the same
+plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from backend.engine.events import Action, Verb
+from backend.engine.resource import About, Resource, ResourceId, Step
+
+Graph = Mapping[ResourceId, frozenset[ResourceId]]
+"""For each resource, those that must be done before it."""
+
+
+class GraphError(ValueError):
+    """The declared resources do not form a graph that could be carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step together with its place in the graph and what can be said of it beforehand."""
+
+    step: Step
+    after: frozenset[ResourceId]
+    """Resources whose steps must be finished before this one starts."""
+    about: About
+    drifted: bool
+    """True when the resource exists but differs from what is wanted."""
+
+    @property
+    def resource(self) -> ResourceId:
+        """The resource's id."""
+        return self.step.resource
+
+    @property
+    def action(self) -> Action:
+        """What is to be done."""
+        return self.step.action
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do."""
+
+    verb: Verb
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def changes(self) -> tuple[PlannedStep, ...]:
+        """The steps that would change something."""
+        return tuple(step for step in self.steps if step.action is not Action.NO_OP)
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Number of steps per action, with ``no_op`` spelled as JSON keys are."""
+        counts = {str(action).replace("-", "_"): 0 for action in Action}
+        for step in self.steps:
+            counts[str(step.action).replace("-", "_")] += 1
+        return counts
+
+    @property
+    def estimate_s(self) -> float:
+        """Usual length of the critical path through the changes, in seconds on the real cloud."""
+        finish: dict[ResourceId, float] = {}
+        for step in self.steps:
+            own = 0.0 if step.action is Action.NO_OP else step.about.estimate_s
+            finish[step.resource] = own + max((finish.get(before, 0.0) for before in step.after), default=0.0)
+        return max(finish.values(), default=0.0)
+
+    @property
+    def usd_per_hour(self) -> float:
+        """Estimated running cost of everything the plan leaves standing."""
+        gone = Action.DELETE if self.verb is Verb.DESTROY else None
+        return sum(step.about.usd_per_hour for step in self.steps if step.action is not gone)
+
+    def to_json(self, *, stack: str, target: str) -> dict[str, Any]:
+        """Give the plan as the document that ``mcig plan --json`` prints."""
+        return {
+            "stack": stack,
+            "target": target,
+            "verb": str(self.verb),
+            "steps": [
+                {
+                    "resource": planned.resource,
+                    "action": str(planned.action),
+                    "title": planned.about.title,
+                    "region": planned.about.region,
+                    "depends_on": sorted(planned.after),
+                    "drift": [
+                        {"field": change.field, "before": change.before, "after": change.after}
+                        for change in planned.step.changes
+                    ],
+                    "reason": planned.step.reason,
+                    "estimate_s": planned.about.estimate_s,
+                    "usd_per_hour": planned.about.usd_per_hour,
+                    "permissions": list(planned.about.permissions),
+                    "command": planned.about.command,
+                    "departures": [
+                        {"document": item.document, "mcig": item.mcig, "because": item.because}
+                        for item in planned.about.departures
+                    ],
+                }
+                for planned in self.steps
+            ],
+            "summary": self.summary,
+            "estimate_s": self.estimate_s,
+            "usd_per_hour": round(self.usd_per_hour, 4),
+        }
+
+
+def graph(resources: Sequence[Resource[Any]], verb: Verb) -> Graph:
+    """Order the resources for a verb; raises ``GraphError`` for unknown names, duplicates and cycles."""
+    known = {resource.id for resource in resources}
+    if len(known) != len(resources):
+        raise GraphError("two resources have the same id")
+    forward = {resource.id: resource.depends_on | _parent(resource) for resource in resources}
+    unknown = sorted(
+        f"{resource.id} -> {name}"
+        for resource in resources
+        for name in (forward[resource.id] | resource.delete_after) - known
+    )
+    if unknown:
+        raise GraphError(f"unknown resources: {', '.join(unknown)}")
+    edges: Graph = forward
+    if verb is Verb.DESTROY:
+        backward: dict[ResourceId, set[ResourceId]] = {
+            resource.id: set(resource.delete_after) for resource in resources
+        }
+        for later, befores in forward.items():
+            for before in befores:
+                backward[before].add(later)
+        edges = {name: frozenset(befores) for name, befores in backward.items()}
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        raise GraphError(f"a cycle: {' -> '.join(error.args[1])}") from error
+    return edges
+
+
+async def observe(resources: Sequence[Resource[Any]], *, parallel: int = 32) -> dict[ResourceId, Any]:
+    """Look at everything side by side; what lives inside something absent is absent without asking."""
+    by_id = {resource.id: resource for resource in resources}
+    bound = asyncio.Semaphore(parallel)
+    looks: dict[ResourceId, asyncio.Task[Any]] = {}
+
+    async def look(resource: Resource[Any]) -> Any:
+        if resource.within is not None and await looks[resource.within] is None:
+            return None
+        async with bound:
+            return await resource.observe()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name in _parents_first(by_id):
+                looks[name] = group.create_task(look(by_id[name]), name=f"observe {name}")
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from failures
+    return {name: task.result() for name, task in looks.items()}
+
+
+async def plan(resources: Sequence[Resource[Any]], verb: Verb, *, parallel: int = 32) -> Plan:
+    """Observe the world and say what ``verb`` would do."""
+    edges = graph(resources, verb)
+    observed = await observe(resources, parallel=parallel)
+    by_id = {resource.id: resource for resource in resources}
+    order = [resource.id for resource in resources]
+    actions: dict[ResourceId, PlannedStep] = {}
+    moved: set[ResourceId] = set()
+    for name in _stable_order(edges, order):
+        resource, seen = by_id[name], observed[name]
+        after = edges[name]
+        upstream_moves = any(before in moved for before in after)
+        if verb is Verb.DESTROY:
+            step = resource.removal(seen)
+        elif resource.only_after_change and not upstream_moves:
+            step = resource.no_op("nothing before it changes")
+        else:
+            step = resource.diff(seen)
+        if step.action is not Action.NO_OP or (upstream_moves and verb is Verb.APPLY):
+            moved.add(name)
+        drifted = seen is not None and step.action in {Action.UPDATE, Action.REPLACE}
+        actions[name] = PlannedStep(step, after, resource.about, drifted)
+    return Plan(verb, tuple(actions.values()))
+
+
+def _parent(resource: Resource[Any]) -> frozenset[ResourceId]:
+    return frozenset() if resource.within is None else frozenset({resource.within})
+
+
+def _parents_first(by_id: Mapping[ResourceId, Resource[Any]]) -> Iterable[ResourceId]:
+    return TopologicalSorter({name: _parent(resource) for name, resource in by_id.items()}).static_order()
+
+
+def _stable_order(edges: Graph, declared: Sequence[ResourceId]) -> list[ResourceId]:
+    """Sort by dependency, and among equals in the order of declaration."""
+    position = {name: index for index, name in enumerate(declared)}
+    sorter = TopologicalSorter(edges)
+    sorter.prepare()
+    ordered: list[ResourceId] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=position.__getitem__)
+        ordered.extend(ready)
+        sorter.done(*ready)
+    return ordered
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error of a group, so that callers see it and not the group."""
+    for failure in failures.exceptions:
+        if isinstance(failure, BaseExceptionGroup):
+            return _first(failure)
+        return failure
+    return failures
