@@ -1,0 +1,16 @@
+"""Journeys start with an empty home and leave no process behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.terminal import Terminal
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal with an empty home; its emulator is stopped at the end."""
+    made = Terminal(tmp_path)
+    yield made
+    made.close()

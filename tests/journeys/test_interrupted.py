@@ -1,0 +1,60 @@
+"""Runs that are killed, stopped or lose their cloud, and go on afterwards."""
+
+import os
+import signal
+
+import pytest
+
+from tests.journeys.terminal import Terminal, events_until, kill
+
+APPLY = ("apply", "rehearsal", "--yes", "--json", "--speed", "600")
+
+
+def world(terminal: Terminal) -> list[str]:
+    """What exists in the emulated cloud, Pods' processes left out: their names differ from run to run."""
+    resources = terminal.mcig("emulator", "status", "--json").document["resources"]
+    return sorted(name for name in resources if not name.startswith("process/"))
+
+
+EXPECTED = {
+    "cluster/europe-west3/gke-west",
+    "cluster/us-east4/gke-east",
+    "membership/global/gke-east",
+    "membership/global/gke-west",
+    "feature/multiclusteringress",
+}
+
+
+@pytest.mark.parametrize("moment", [("cluster/gke-west", "step_started"), ("pool@gke-east", "step_finished")])
+def test_a_killed_run_goes_on_and_ends_the_same(terminal: Terminal, moment: tuple[str, str]) -> None:
+    run = terminal.start(*APPLY)
+    list(events_until(run, *moment))
+    kill(run)
+    terminal.mcig("apply", "rehearsal", "--yes", "--json")
+    terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json")
+    assert set(world(terminal)) >= EXPECTED
+    assert len(world(terminal)) == len(set(world(terminal)))
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(terminal: Terminal) -> None:
+    run = terminal.start(*APPLY)
+    list(events_until(run, "cluster/gke-west", "step_started"))
+    printed = kill(run, signal.SIGINT)
+    assert printed.code == 130
+    assert (printed.lines[-1]["type"], printed.lines[-1]["outcome"]) == ("run_finished", "cancelled")
+    assert "mcig apply rehearsal" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_lost_cloud_is_named_and_the_run_goes_on_once_it_is_back(terminal: Terminal) -> None:
+    run = terminal.start(*APPLY)
+    list(events_until(run, "cluster/gke-west", "step_started"))
+    os.kill(terminal.mcig("emulator", "status", "--json").document["pid"], signal.SIGKILL)
+    assert run.stdout is not None
+    out, err = run.communicate(timeout=90)
+    assert run.returncode == 1
+    assert "Traceback" not in out + err
+    assert "run_finished" in out.splitlines()[-1]
+    assert "mcig emulator start" in out + err
+    terminal.mcig("apply", "rehearsal", "--yes", "--json")
+    assert set(world(terminal)) >= EXPECTED
