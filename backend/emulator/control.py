@@ -1,0 +1,306 @@
+"""The product's side of the emulator: find it, start it in the background, stop it.
+
+Standard library only, and blocking: callers run these in a thread. The bearer token travels through files that only
+their owner reads, never through a command line or an environment variable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROJECT = "demo-project"
+_STATUS_TIMEOUT_S = 2.0
+_CALL_TIMEOUT_S = 30.0
+_POLL_S = 0.02
+_FORCED_S = 2.0
+_TAIL_LINES = 12
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_CLOUDSDK_PREFIXES = {
+    "CONTAINER": "container/",
+    "GKEHUB": "gkehub/",
+    "SERVICEUSAGE": "serviceusage/",
+    "CLOUDRESOURCEMANAGER": "cloudresourcemanager/",
+    "IAM": "iam/",
+    "CLOUDQUOTAS": "cloudquotas/",
+    "COMPUTE": "compute/v1/",
+}
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Emulators that this process started: it has to collect them when they end."""
+
+
+class EmulatorError(Exception):
+    """The emulator could not be started, asked or stopped; `fix` says what to do about it."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A running emulator."""
+
+    url: str
+    """Root of its Google APIs."""
+    token: str = field(repr=False)
+    """Bearer token that all its APIs ask for."""
+    pid: int
+    started: float
+    """Unix time of its start."""
+    ca_file: Path
+    """Certificate authority of its Kubernetes API servers, PEM."""
+    home: Path
+
+
+def process_start(pid: int) -> str | None:
+    """What tells this process from a later one with the same id; None when there is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        with contextlib.suppress(OSError):
+            state, *rest = stat.read_text().rpartition(")")[2].split()
+            return None if state == "Z" else rest[18]
+        return None
+    found = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+def find(home: Path) -> Instance | None:
+    """The healthy emulator of a home folder, or None."""
+    try:
+        record = json.loads((home / "emulator.json").read_text())
+    except (OSError, ValueError):
+        return None
+    if process_start(record["pid"]) != record["process_start"]:
+        return None
+    instance = Instance(
+        url=record["url"],
+        token=record["token"],
+        pid=record["pid"],
+        started=record["started"],
+        ca_file=Path(record["ca_file"]),
+        home=home,
+    )
+    try:
+        answer = _call(instance, "GET", "status", _STATUS_TIMEOUT_S)
+    except EmulatorError:
+        return None
+    return instance if answer.get("pid") == instance.pid else None
+
+
+def start(
+    home: Path, *, speed: float, seed: int = 7, port: int = 0, jitter: float = 1.0, wait_s: float = 20.0
+) -> Instance:
+    """The healthy emulator of a home folder, started in the background when none runs.
+
+    The rest counts only for an emulator that this call starts: `speed` is how many times faster than the real cloud it
+    is, infinite for everything at once; `port` 0 takes the port it had before, or a free one. Raises EmulatorError when
+    it is not healthy within `wait_s` seconds.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _collect()
+    with _only_starter(home, wait_s):
+        if running := find(home):
+            return running
+        if port:
+            _check_port(port)
+        log = home / "emulator.log"
+        process = _spawn(home, log, speed=speed, seed=seed, port=port, jitter=jitter)
+        _children[process.pid] = process
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise EmulatorError(
+                    f"The emulator ended at its start with code {process.returncode}.\n{_tail(log)}",
+                    f"Read {log}, then run: mcig emulator start",
+                )
+            if instance := find(home):
+                return instance
+            time.sleep(_POLL_S)
+        _end_group(process.pid, signal.SIGKILL)
+        process.wait()
+        raise EmulatorError(
+            f"The emulator was not healthy after {wait_s:g} s.\n{_tail(log)}",
+            f"Read {log}, then run: mcig emulator start",
+        )
+
+
+def status(instance: Instance) -> dict[str, Any]:
+    """What it is and holds: pid, url, speed, seed, started, resources, faults, doors, ca. Raises EmulatorError."""
+    return _call(instance, "GET", "status", _CALL_TIMEOUT_S)
+
+
+def reset(instance: Instance) -> None:
+    """Empty its world. Raises EmulatorError."""
+    _call(instance, "POST", "reset", _CALL_TIMEOUT_S)
+
+
+def stop(instance: Instance, wait_s: float = 20.0) -> None:
+    """End it and return when it and its children are gone, by force after `wait_s` seconds. Raises EmulatorError."""
+    identity = process_start(instance.pid)
+    with contextlib.suppress(EmulatorError):
+        _call(instance, "POST", "stop", _STATUS_TIMEOUT_S)
+    if identity is None:
+        return
+    for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number is not None:
+            _end_group(instance.pid, number)
+        deadline = time.monotonic() + (wait_s if number is None else _FORCED_S)
+        while time.monotonic() < deadline:
+            _collect()
+            if process_start(instance.pid) != identity and not _group_alive(instance.pid):
+                return
+            time.sleep(_POLL_S)
+    raise EmulatorError(
+        f"The emulator (process {instance.pid}) did not end.",
+        f"Look at it with: ps -g {instance.pid}; its log is {instance.home / 'emulator.log'}",
+    )
+
+
+def environment(instance: Instance) -> dict[str, str]:
+    """The variables that point the real gcloud and kubectl at it.
+
+    gcloud gets a configuration folder of its own and the token by file, so nothing of the user's own set-up is read
+    or changed.
+    """
+    tools = instance.home / "gcloud"
+    tools.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token_file = instance.home / "token"
+    overrides = {
+        f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}": f"{instance.url}/{prefix}"
+        for name, prefix in _CLOUDSDK_PREFIXES.items()
+    }
+    return {
+        "CLOUDSDK_CONFIG": str(tools),
+        "CLOUDSDK_CORE_PROJECT": PROJECT,
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token_file),
+        **overrides,
+        "KUBECONFIG": str(instance.home / "kubeconfig"),
+        "USE_GKE_GCLOUD_AUTH_PLUGIN": "True",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def _call(instance: Instance, method: str, name: str, timeout_s: float) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 the address is the emulator's own, on loopback
+        f"{instance.url}/emulator/v1/{name}", method=method, headers={"Authorization": f"Bearer {instance.token}"}
+    )
+    try:
+        with _DIRECT.open(request, timeout=timeout_s) as answer:
+            body: dict[str, Any] = json.loads(answer.read())
+            return body
+    except (OSError, ValueError) as error:
+        raise EmulatorError(
+            f"The emulator at {instance.url} did not answer {name}: {error}",
+            f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",
+        ) from None
+
+
+def _spawn(home: Path, log: Path, *, speed: float, seed: int, port: int, jitter: float) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "backend.emulator", "--home", str(home)]
+    command += ["--speed", "max" if math.isinf(speed) else f"{speed:g}", "--seed", str(seed), "--jitter", f"{jitter:g}"]
+    command += ["--port", str(port)]
+    source = str(Path(__file__).resolve().parents[2])
+    paths = [source, *(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != source)]
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
+            start_new_session=True,
+            cwd=home,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"},
+        )
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _only_starter(home: Path, wait_s: float) -> Iterator[None]:
+    """Hold the right to start in this home, so that two starters end with one emulator."""
+    with (home / "start.lock").open("w") as lock:
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EmulatorError(
+                        f"Another process has been starting the emulator in {home} for {wait_s:g} s.",
+                        "Wait for it, or run: mcig emulator status",
+                    ) from None
+                time.sleep(_POLL_S)
+        yield
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EmulatorError(
+                f"Port {port} of 127.0.0.1 cannot be used: {error.strerror}.",
+                "Choose another with --port, or leave it out to have a free one.",
+            ) from None
+
+
+def _collect() -> None:
+    """Take note of those of our own emulators that have ended."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            _children.pop(pid, None)
+
+
+def _tail(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+    return ""
+
+
+def _end_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _group_alive(group: int) -> bool:
+    """Whether a process of the group still runs; one that only waits to be collected by its parent does not."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    processes = Path("/proc")
+    if not (processes / "self" / "stat").exists():
+        return True
+    for entry in processes.iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                state, _parent, its_group, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(its_group) == group and state != "Z":
+                    return True
+    return False

@@ -1,0 +1,269 @@
+"""Compute Engine, read side: project, regions, zones, machine and accelerator types, the network."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from backend.emulator.google import geography, quota
+from backend.emulator.google.errors import ApiError
+from backend.emulator.google.operations import stamp
+from backend.emulator.google.routing import Call, Routes, page
+from backend.emulator.world import World
+
+Json = dict[str, Any]
+BASE = "https://www.googleapis.com/compute/v1"
+NETWORK = "default"
+_CREATED = 1_735_689_600.0
+_FILTER = re.compile(r'\(?\s*(?P<field>\w+)\s*(?P<op>eq|ne|=|!=)\s*"?(?P<value>[^")]*)"?\s*\)?')
+routes = Routes("compute.googleapis.com", "/compute/v1")
+
+
+def link(world: World, path: str) -> str:
+    """The selfLink of `path` below the project."""
+    return f"{BASE}/projects/{world.project}/{path}"
+
+
+def identity(text: str) -> str:
+    """A stable 64-bit id in decimal, as Compute Engine shows ids."""
+    return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1)
+
+
+def not_found(world: World, path: str) -> ApiError:
+    """404 in the words of Compute Engine."""
+    return ApiError(404, f"The resource 'projects/{world.project}/{path}' was not found")
+
+
+def listing(call: Call, items: list[Json], kind: str, path: str) -> Json:
+    """One page of a list answer, after the request's `filter`."""
+    chosen, following = page(call, matching(call, items), size="maxResults")
+    answer = {
+        "kind": f"compute#{kind}",
+        "id": f"projects/{call.world.project}/{path}",
+        "items": chosen,
+        "selfLink": link(call.world, path),
+    }
+    return answer | ({"nextPageToken": following} if following else {})
+
+
+def matching(call: Call, items: list[Json]) -> list[Json]:
+    """The items that pass a filter of one comparison; `eq` and `ne` take a regular expression, `=` and `!=` a value."""
+    text = call.query.get("filter")
+    if not text:
+        return items
+    match = _FILTER.fullmatch(text.strip())
+    if not match:
+        raise ApiError(
+            400, f"Invalid value for field 'filter': '{text}'. Invalid list filter expression.", reason="invalid"
+        )
+    value = match["value"]
+    pattern = value if match["op"] in {"eq", "ne"} else re.escape(value)
+    negated = match["op"] in {"ne", "!="}
+    return [one for one in items if bool(re.fullmatch(pattern, str(one.get(match["field"], "")))) != negated]
+
+
+def region_view(call: Call, region: str | None = None) -> Json:
+    world = call.world
+    name = region or call.path["region"]
+    if name not in geography.REGIONS:
+        raise not_found(world, f"regions/{name}")
+    return {
+        "kind": "compute#region",
+        "id": identity(name),
+        "creationTimestamp": stamp(_CREATED),
+        "name": name,
+        "description": name,
+        "status": "UP",
+        "zones": [link(world, f"zones/{zone}") for zone in geography.REGIONS[name]],
+        "quotas": quota.of_region(world, name),
+        "selfLink": link(world, f"regions/{name}"),
+    }
+
+
+def _zone(world: World, name: str) -> Json:
+    region = geography.ZONES.get(name)
+    if region is None:
+        raise not_found(world, f"zones/{name}")
+    return {
+        "kind": "compute#zone",
+        "id": identity(name),
+        "creationTimestamp": stamp(_CREATED),
+        "name": name,
+        "description": name,
+        "status": "UP",
+        "region": link(world, f"regions/{region}"),
+        "selfLink": link(world, f"zones/{name}"),
+    }
+
+
+def _machine(world: World, zone: str, machine: geography.Machine) -> Json:
+    view = {
+        "kind": "compute#machineType",
+        "id": identity(machine.name),
+        "creationTimestamp": stamp(_CREATED),
+        "name": machine.name,
+        "description": f"{machine.cpus} vCPUs {machine.memory_gib} GB RAM",
+        "guestCpus": machine.cpus,
+        "memoryMb": machine.memory_gib * 1024,
+        "maximumPersistentDisks": 128,
+        "maximumPersistentDisksSizeGb": "263168",
+        "zone": zone,
+        "selfLink": link(world, f"zones/{zone}/machineTypes/{machine.name}"),
+        "isSharedCpu": machine.name == "e2-medium",
+    }
+    if machine.accelerator:
+        view["accelerators"] = [
+            {"guestAcceleratorType": machine.accelerator, "guestAcceleratorCount": machine.accelerators}
+        ]
+    return view
+
+
+def _accelerators(world: World, zone: str) -> list[Json]:
+    return [
+        {
+            "kind": "compute#acceleratorType",
+            "id": identity(name),
+            "creationTimestamp": stamp(_CREATED),
+            "name": name,
+            "description": geography.ACCELERATORS[name],
+            "maximumCardsPerInstance": most,
+            "zone": link(world, f"zones/{zone}"),
+            "selfLink": link(world, f"zones/{zone}/acceleratorTypes/{name}"),
+        }
+        for name, most in sorted(geography.accelerators_in(zone).items())
+    ]
+
+
+def aggregated(call: Call, kind: str, path: str, scopes: dict[str, list[Json]], field: str) -> Json:
+    """A list over all regions or zones, in one page; an empty scope carries Google's warning."""
+    items: Json = {}
+    for scope, found in scopes.items():
+        chosen = matching(call, found)
+        message = f"There are no results for scope '{scope}' on this page."
+        data = [{"key": "scope", "value": scope}]
+        warning = {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": message, "data": data}}
+        items[scope] = {field: chosen} if chosen else warning
+    world = call.world
+    return {
+        "kind": f"compute#{kind}",
+        "id": f"projects/{world.project}/{path}",
+        "items": items,
+        "selfLink": link(world, path),
+    }
+
+
+@routes.add("GET", "/projects/{project}", "compute.projects.get")
+def get_project(call: Call) -> Json:
+    """The project with its global quotas."""
+    world = call.world
+    return {
+        "kind": "compute#project",
+        "id": world.project_number,
+        "creationTimestamp": stamp(_CREATED),
+        "name": world.project,
+        "commonInstanceMetadata": {"kind": "compute#metadata", "fingerprint": "4DpR1yzRPJE="},
+        "quotas": quota.of_project(world),
+        "selfLink": f"{BASE}/projects/{world.project}",
+        "defaultServiceAccount": f"{world.project_number}-compute@developer.gserviceaccount.com",
+        "xpnProjectStatus": "UNSPECIFIED_XPN_PROJECT_STATUS",
+        "defaultNetworkTier": "PREMIUM",
+        "vmDnsSetting": "ZONAL_ONLY",
+    }
+
+
+@routes.add("GET", "/projects/{project}/regions", "compute.regions.list")
+def list_regions(call: Call) -> Json:
+    """Every region with its quotas."""
+    return listing(call, [region_view(call, name) for name in sorted(geography.REGIONS)], "regionList", "regions")
+
+
+@routes.add("GET", "/projects/{project}/regions/{region}", "compute.regions.get")
+def getregion_view(call: Call) -> Json:
+    """One region with its quotas."""
+    return region_view(call)
+
+
+@routes.add("GET", "/projects/{project}/zones", "compute.zones.list")
+def list_zones(call: Call) -> Json:
+    """Every zone."""
+    return listing(call, [_zone(call.world, name) for name in sorted(geography.ZONES)], "zoneList", "zones")
+
+
+@routes.add("GET", "/projects/{project}/zones/{zone}", "compute.zones.get")
+def get_zone(call: Call) -> Json:
+    """One zone."""
+    return _zone(call.world, call.path["zone"])
+
+
+@routes.add("GET", "/projects/{project}/zones/{zone}/machineTypes", "compute.machineTypes.list")
+def list_machines(call: Call) -> Json:
+    """Machine types of a zone."""
+    zone = _zone(call.world, call.path["zone"])["name"]
+    found = [_machine(call.world, zone, machine) for machine in geography.machines_in(zone)]
+    return listing(call, found, "machineTypeList", f"zones/{zone}/machineTypes")
+
+
+@routes.add("GET", "/projects/{project}/zones/{zone}/machineTypes/{machine}", "compute.machineTypes.get")
+def get_machine(call: Call) -> Json:
+    """One machine type, where the zone has it."""
+    zone = _zone(call.world, call.path["zone"])["name"]
+    for machine in geography.machines_in(zone):
+        if machine.name == call.path["machine"]:
+            return _machine(call.world, zone, machine)
+    raise not_found(call.world, f"zones/{zone}/machineTypes/{call.path['machine']}")
+
+
+@routes.add("GET", "/projects/{project}/aggregated/machineTypes", "compute.machineTypes.list")
+def aggregated_machines(call: Call) -> Json:
+    """Machine types of all zones."""
+    world = call.world
+    scopes = {
+        f"zones/{zone}": [_machine(world, zone, machine) for machine in geography.machines_in(zone)]
+        for zone in sorted(geography.ZONES)
+    }
+    return aggregated(call, "machineTypeAggregatedList", "aggregated/machineTypes", scopes, "machineTypes")
+
+
+@routes.add("GET", "/projects/{project}/zones/{zone}/acceleratorTypes", "compute.acceleratorTypes.list")
+def list_accelerators(call: Call) -> Json:
+    """Accelerator types of a zone."""
+    zone = _zone(call.world, call.path["zone"])["name"]
+    return listing(call, _accelerators(call.world, zone), "acceleratorTypeList", f"zones/{zone}/acceleratorTypes")
+
+
+@routes.add("GET", "/projects/{project}/aggregated/acceleratorTypes", "compute.acceleratorTypes.list")
+def aggregated_accelerators(call: Call) -> Json:
+    """Accelerator types of all zones."""
+    scopes = {f"zones/{zone}": _accelerators(call.world, zone) for zone in sorted(geography.ZONES)}
+    return aggregated(call, "acceleratorTypeAggregatedList", "aggregated/acceleratorTypes", scopes, "acceleratorTypes")
+
+
+def _network(world: World) -> Json:
+    return {
+        "kind": "compute#network",
+        "id": identity(NETWORK),
+        "creationTimestamp": stamp(_CREATED),
+        "name": NETWORK,
+        "description": "Default network for the project",
+        "selfLink": link(world, f"global/networks/{NETWORK}"),
+        "selfLinkWithId": link(world, f"global/networks/{identity(NETWORK)}"),
+        "autoCreateSubnetworks": True,
+        "subnetworks": [link(world, f"regions/{region}/subnetworks/{NETWORK}") for region in geography.AUTO_SUBNETS],
+        "routingConfig": {"routingMode": "REGIONAL"},
+        "networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
+    }
+
+
+@routes.add("GET", "/projects/{project}/global/networks", "compute.networks.list")
+def list_networks(call: Call) -> Json:
+    """The VPC networks: an auto-mode `default`."""
+    return listing(call, [_network(call.world)], "networkList", "global/networks")
+
+
+@routes.add("GET", "/projects/{project}/global/networks/{network}", "compute.networks.get")
+def get_network(call: Call) -> Json:
+    """One VPC network."""
+    if call.path["network"] != NETWORK:
+        raise not_found(call.world, f"global/networks/{call.path['network']}")
+    return _network(call.world)

@@ -1,0 +1,88 @@
+"""The table of calls: one line a method, with the permission it needs.
+
+A path that is in no table is answered 501 and logged, never guessed at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backend.emulator.world import World
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as its handler sees it."""
+
+    world: World
+    path: Mapping[str, str]
+    """What the path's placeholders matched."""
+    query: Mapping[str, str]
+    body: Json
+    """The JSON body; empty when there was none."""
+
+
+Handler = Callable[[Call], Json | Awaitable[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and path of one API."""
+
+    service: str
+    method: str
+    template: str
+    permission: str
+    """What the caller must be allowed to do, like `container.clusters.get`."""
+    pattern: re.Pattern[str]
+    handler: Handler
+
+
+class Routes:
+    """The calls of one API under one prefix."""
+
+    def __init__(self, service: str, *prefixes: str) -> None:
+        self.service = service
+        self._prefixes = prefixes
+        self._routes: list[Route] = []
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def add(self, method: str, template: str, permission: str) -> Callable[[Handler], Handler]:
+        """Register the decorated function for `METHOD template`; `{name}` matches up to the next slash or colon."""
+
+        def register(handler: Handler) -> Handler:
+            for prefix in self._prefixes:
+                whole = prefix + template
+                pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/:]+)", re.escape(whole)))
+                self._routes.append(Route(self.service, method, whole, permission, pattern, handler))
+            return handler
+
+        return register
+
+
+def find(routes: Iterable[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route for a request and what its placeholders matched."""
+    for route in routes:
+        if route.method == method and (match := route.pattern.fullmatch(path)):
+            return route, match.groupdict()
+    return None
+
+
+def flag(value: str | None) -> bool:
+    """A boolean of a query string: gcloud writes True, the Python clients true."""
+    return (value or "").lower() in {"true", "1"}
+
+
+def page(call: Call, items: list[Any], *, size: str = "pageSize", default: int = 500) -> tuple[list[Any], str | None]:
+    """One page of a list and the token of the next; the token is an offset."""
+    count = min(int(call.query.get(size) or default) or default, default)
+    start = int(call.query.get("pageToken") or 0)
+    following = start + count
+    return items[start:following], (str(following) if following < len(items) else None)

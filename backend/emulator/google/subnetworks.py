@@ -1,0 +1,259 @@
+"""Subnetworks of the `default` network: one automatic per region, and what people add.
+
+The rules that bite a multi-cluster gateway: ranges of a network never overlap (clusters' Pod ranges count, and so
+does the automatic 10.128.0.0/9), one ACTIVE proxy-only subnetwork per region and network, and none is deleted under a
+Gateway that uses it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from backend.emulator.google import geography, operations
+from backend.emulator.google.compute import BASE, NETWORK, aggregated, identity, link, listing, not_found, routes
+from backend.emulator.google.compute_operations import API, operation_view
+from backend.emulator.google.errors import ApiError
+from backend.emulator.google.operations import stamp
+from backend.emulator.google.routing import Call
+from backend.emulator.world import World
+
+Json = dict[str, Any]
+_CREATED = 1_735_689_600.0
+_AUTO_BLOCK = ipaddress.IPv4Network("10.128.0.0/9")
+_PROXY_ONLY = ("REGIONAL_MANAGED_PROXY", "GLOBAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER")
+_PURPOSES = (*_PROXY_ONLY, "PRIVATE", "PRIVATE_RFC_1918", "PRIVATE_SERVICE_CONNECT", "PRIVATE_NAT")
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_FIELDS = frozenset(
+    {
+        "allowSubnetCidrRoutesOverlap", "creationTimestamp", "description", "enableFlowLogs",
+        "externalIpv6Prefix", "fingerprint", "gatewayAddress", "id", "internalIpv6Prefix", "ipCidrRange",
+        "ipCollection", "ipv6AccessType", "ipv6CidrRange", "kind", "logConfig", "name", "network", "params",
+        "privateIpGoogleAccess", "privateIpv6GoogleAccess", "purpose", "region", "reservedInternalRange",
+        "role", "secondaryIpRanges", "selfLink", "stackType", "state",
+    }
+)  # fmt: skip
+
+
+def _invalid(field: str, value: Any, why: str) -> ApiError:
+    return ApiError(400, f"Invalid value for field 'resource.{field}': '{value}'. {why}", reason="invalid")
+
+
+def _fingerprint(subnet: Json) -> str:
+    fields = {name: value for name, value in subnet.items() if name != "fingerprint"}
+    return base64.b64encode(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()[:8]).decode()
+
+
+def _automatic(world: World, region: str) -> Json:
+    cidr = geography.AUTO_SUBNETS[region]
+    clusters = [one for one in world.tables["clusters"].values() if geography.region_of(one["location"]) == region]
+    subnet: Json = {
+        "kind": "compute#subnetwork",
+        "id": identity(f"{region}/{NETWORK}"),
+        "creationTimestamp": stamp(_CREATED),
+        "name": NETWORK,
+        "network": link(world, f"global/networks/{NETWORK}"),
+        "ipCidrRange": cidr,
+        "gatewayAddress": str(ipaddress.IPv4Network(cidr)[1]),
+        "region": link(world, f"regions/{region}"),
+        "selfLink": link(world, f"regions/{region}/subnetworks/{NETWORK}"),
+        "privateIpGoogleAccess": False,
+        "privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS",
+        "purpose": "PRIVATE",
+        "stackType": "IPV4_ONLY",
+    }
+    ranges = [
+        {"rangeName": one["ipAllocationPolicy"]["clusterSecondaryRangeName"], "ipCidrRange": one["clusterIpv4Cidr"]}
+        for one in clusters
+    ]
+    if ranges:
+        subnet["secondaryIpRanges"] = ranges
+    return subnet | {"fingerprint": _fingerprint(subnet)}
+
+
+def ranges(world: World) -> Iterator[tuple[ipaddress.IPv4Network, str, str]]:
+    """Every range that is taken in the network, with the subnetwork's name and region."""
+    for region in geography.AUTO_SUBNETS:
+        subnet = _automatic(world, region)
+        for cidr in (subnet["ipCidrRange"], *(one["ipCidrRange"] for one in subnet.get("secondaryIpRanges", []))):
+            yield ipaddress.IPv4Network(cidr), NETWORK, region
+    for key, subnet in world.tables["subnetworks"].items():
+        region, _, name = key.partition("/")
+        yield ipaddress.IPv4Network(subnet["ipCidrRange"]), name, region
+
+
+def free_range(world: World, prefix: int) -> str:
+    """The first range of 10.0.0.0/8 of this prefix length that overlaps nothing; raises ApiError when there is none."""
+    taken = [network for network, _, _ in ranges(world)] + [_AUTO_BLOCK]
+    for candidate in ipaddress.IPv4Network("10.0.0.0/8").subnets(new_prefix=prefix):
+        if not any(candidate.overlaps(one) for one in taken):
+            return str(candidate)
+    raise ApiError(400, f'Network "{NETWORK}" has no free range of size /{prefix}.', reason="badRequest")
+
+
+def _of_region(world: World, region: str) -> list[Json]:
+    if region not in geography.REGIONS:
+        raise not_found(world, f"regions/{region}")
+    own = [subnet for key, subnet in world.tables["subnetworks"].items() if key.startswith(f"{region}/")]
+    return [_automatic(world, region), *own]
+
+
+def _get(call: Call) -> Json:
+    region, name = call.path["region"], call.path["subnet"]
+    for subnet in _of_region(call.world, region):
+        if subnet["name"] == name:
+            return subnet
+    raise not_found(call.world, f"regions/{region}/subnetworks/{name}")
+
+
+@routes.add("GET", "/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.list")
+def list_subnets(call: Call) -> Json:
+    """Subnetworks of a region."""
+    region = call.path["region"]
+    return listing(call, _of_region(call.world, region), "subnetworkList", f"regions/{region}/subnetworks")
+
+
+@routes.add("GET", "/projects/{project}/aggregated/subnetworks", "compute.subnetworks.list")
+def aggregated_subnets(call: Call) -> Json:
+    """Subnetworks of all regions."""
+    scopes = {f"regions/{region}": _of_region(call.world, region) for region in sorted(geography.REGIONS)}
+    return aggregated(call, "subnetworkAggregatedList", "aggregated/subnetworks", scopes, "subnetworks")
+
+
+@routes.add("GET", "/projects/{project}/regions/{region}/subnetworks/{subnet}", "compute.subnetworks.get")
+def get_subnet(call: Call) -> Json:
+    """One subnetwork."""
+    return _get(call)
+
+
+@routes.add("POST", "/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.create")
+def insert_subnet(call: Call) -> Json:
+    """Make a subnetwork."""
+    world, body, region = call.world, call.body, call.path["region"]
+    existing = _of_region(world, region)
+    for field in sorted(set(body) - _FIELDS):
+        raise ApiError(400, f'Invalid JSON payload received. Unknown name "{field}": Cannot find field.')
+    name = str(body.get("name", ""))
+    if not _NAME.fullmatch(name):
+        raise _invalid("name", name, f"Must be a match of regex '(?:{_NAME.pattern})'")
+    if any(one["name"] == name for one in existing):
+        raise ApiError(
+            409, f"The resource 'projects/{world.project}/regions/{region}/subnetworks/{name}' already exists"
+        )
+    if not str(body.get("network", "")).endswith(f"projects/{world.project}/global/networks/{NETWORK}"):
+        raise _invalid("network", body.get("network", ""), "The referenced network resource cannot be found.")
+    _check_purpose(body, existing)
+    cidr = _check_range(world, str(body.get("ipCidrRange", "")), region)
+    purpose = body.get("purpose", "PRIVATE")
+    subnet: Json = {
+        "kind": "compute#subnetwork",
+        "id": identity(f"{region}/{name}/{world.now()}"),
+        "creationTimestamp": stamp(world.now()),
+        "name": name,
+        **({"description": body["description"]} if body.get("description") else {}),
+        "network": link(world, f"global/networks/{NETWORK}"),
+        "ipCidrRange": str(cidr),
+        "gatewayAddress": str(cidr[1]),
+        "region": link(world, f"regions/{region}"),
+        "selfLink": link(world, f"regions/{region}/subnetworks/{name}"),
+        "privateIpGoogleAccess": bool(body.get("privateIpGoogleAccess", False)),
+        "privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS",
+        "purpose": purpose,
+        "stackType": "IPV4_ONLY",
+    }
+    if purpose in _PROXY_ONLY:
+        subnet["role"] = body["role"]
+    subnet["fingerprint"] = _fingerprint(subnet)
+    world.tables["subnetworks"][f"{region}/{name}"] = subnet
+    return _begin(world, "insert", "subnet.create", region, name)
+
+
+def _check_purpose(body: Json, existing: list[Json]) -> None:
+    purpose, role = body.get("purpose", "PRIVATE"), body.get("role", "UNSPECIFIED_ROLE")
+    if purpose not in _PURPOSES:
+        raise _invalid("purpose", purpose, f"Must be one of {', '.join(_PURPOSES)}")
+    if purpose not in _PROXY_ONLY:
+        return
+    if role not in {"ACTIVE", "BACKUP"}:
+        raise _invalid("role", role, f"Subnetwork role must be specified when purpose set to {purpose}.")
+    if "logConfig" in body:
+        raise _invalid(
+            "logConfig", json.dumps(body["logConfig"]), f"Invalid field set in subnetwork with purpose {purpose}."
+        )
+    for one in existing:
+        if one["purpose"] in _PROXY_ONLY and (one["purpose"] != purpose or one["role"] == role):
+            other = one["selfLink"].removeprefix(f"{BASE}/")
+            why = f"A proxy-only subnetwork '{other}' with purpose {one['purpose']} and role {one['role']} exists."
+            raise _invalid("purpose", purpose, why)
+
+
+def _check_range(world: World, text: str, region: str) -> ipaddress.IPv4Network:
+    try:
+        cidr = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise _invalid(
+            "ipCidrRange", text, f"Must be a CIDR address range that is contained in the RFC1918 space: '{text}'."
+        ) from None
+    if not 4 <= cidr.prefixlen <= 29:
+        raise _invalid("ipCidrRange", text, "The prefix length must be between 4 and 29.")
+    if cidr.overlaps(_AUTO_BLOCK):
+        raise _invalid(
+            "ipCidrRange", text, f"Extended subnetworks in auto subnet mode networks cannot overlap with {_AUTO_BLOCK}."
+        )
+    for network, name, where in ranges(world):
+        if cidr.overlaps(network):
+            why = f"Invalid IPCidrRange: {text} conflicts with existing subnetwork '{name}' in region '{where}'."
+            raise _invalid("ipCidrRange", text, why)
+    return cidr
+
+
+@routes.add("DELETE", "/projects/{project}/regions/{region}/subnetworks/{subnet}", "compute.subnetworks.delete")
+def delete_subnet(call: Call) -> Json:
+    """Delete a subnetwork that nothing uses."""
+    world, region, subnet = call.world, call.path["region"], _get(call)
+    path = f"projects/{world.project}/regions/{region}/subnetworks/{subnet['name']}"
+    if subnet["name"] == NETWORK:
+        raise ApiError(400, "Cannot delete auto subnetwork from an auto subnet mode network.", reason="badRequest")
+    user = next(_users(world, region), None) if subnet["purpose"] == "GLOBAL_MANAGED_PROXY" else None
+    if user is not None:
+        message = f"The subnetwork resource '{path}' is already being used by '{user}'"
+        raise ApiError(400, message, reason="resourceInUseByAnotherResource")
+    if next(operations.running(world, API, f"{region}/{subnet['name']}"), None):
+        raise ApiError(400, f"The resource '{path}' is not ready", reason="resourceNotReady")
+    return _begin(world, "delete", "subnet.delete", region, subnet["name"])
+
+
+def _users(world: World, region: str) -> Iterator[str]:
+    """Forwarding rules whose proxies have their addresses in this region."""
+    for rule in world.tables["forwardingRules"].values():
+        if (
+            f"/regions/{region}/" in rule.get("subnetwork", "")
+            and rule.get("loadBalancingScheme") == "INTERNAL_MANAGED"
+        ):
+            yield rule["selfLink"].removeprefix(f"{BASE}/")
+
+
+def _begin(world: World, kind: str, what: str, region: str, name: str) -> Json:
+    target = link(world, f"regions/{region}/subnetworks/{name}")
+    record = operations.start(
+        world, api=API, location=region, what=what, key=f"{region}/{name}", type=kind, target=target
+    )
+    return operation_view(world, record)
+
+
+@operations.effect("subnet.create")
+def _created(world: World, record: Json) -> None:
+    subnet = world.tables["subnetworks"][record["key"]]
+    if subnet["purpose"] in _PROXY_ONLY:
+        subnet["state"] = "READY"
+        subnet["fingerprint"] = _fingerprint(subnet)
+
+
+@operations.effect("subnet.delete")
+def _deleted(world: World, record: Json) -> None:
+    world.tables["subnetworks"].pop(record["key"], None)

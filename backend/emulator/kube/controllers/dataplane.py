@@ -1,0 +1,107 @@
+"""The picture that the gateway's proxy is given: every programmed address with the Pods that can answer there.
+
+Made from the applied objects and nothing else. Invariant: a Pod is a backend only while it is ready, its pool is
+exported, and the pool's endpoint picker is there (or its failureMode is FailOpen).
+"""
+
+from __future__ import annotations
+
+from backend.emulator.google.geography import region_of
+from backend.emulator.kube.controllers import compute
+from backend.emulator.kube.controllers.exports import endpoints, exporters, ports
+from backend.emulator.kube.controllers.loadbalancer import DEFAULT_TIMEOUT_S
+from backend.emulator.kube.controllers.objects import deleting, is_true, matches, name_of, namespace_of, path_of
+from backend.emulator.kube.controllers.policies import BACKEND, HEALTH, in_force
+from backend.emulator.kube.controllers.routes import GATEWAYS, attached, imports
+from backend.emulator.kube.controllers.seams import Cluster, Object, Store, World
+from backend.emulator.kube.controllers.turn import Turn
+from backend.emulator.serving.envoy import Backend, Frontend
+
+
+def picked(store: Store, pool: Object) -> bool:
+    """Whether requests get past the pool's endpoint picker: a Pod of its Service is ready, or it fails open."""
+    reference = pool["spec"]["endpointPickerRef"]
+    if reference.get("failureMode", "FailClose") == "FailOpen":
+        return True
+    service = store.get("/services", namespace_of(pool), reference["name"])
+    selector = (service or {}).get("spec", {}).get("selector")
+    return bool(selector) and any(
+        is_true(pod, "Ready") and matches({"matchLabels": selector}, pod["metadata"].get("labels", {}))
+        for pod in store.list("/pods", namespace_of(pool))
+    )
+
+
+def backends(world: World, imported: Object, check_port: int | None) -> list[Backend]:
+    """The ready endpoints behind an import, cluster by cluster, that listen on `check_port` too if one is given."""
+    found = []
+    for key, (cluster, pool) in sorted(exporters(world, namespace_of(imported), name_of(imported)).items()):
+        if not picked(cluster.store, pool):
+            continue
+        for pod in endpoints(cluster.store, pool):
+            for port in ports(pool):
+                address = world.kubelet.address(key, namespace_of(pod), name_of(pod), port)
+                checked = world.kubelet.address(key, namespace_of(pod), name_of(pod), check_port or port)
+                if address is not None and checked is not None:
+                    host, loopback = address
+                    region = region_of(key.partition("/")[0])
+                    found.append(Backend(key, region, host, loopback, name_of(pod)))
+    return found
+
+
+def regional_addresses(world: World, config: Cluster, gateway: Object) -> dict[str, str]:
+    """Region -> address of a programmed Gateway, as its forwarding rules say."""
+    owner = compute.description(world, config.key, "gateways", gateway)
+    rules = [each for each in world.tables.get("forwardingRules", {}).values() if each["description"] == owner]
+    return {each["subnetwork"].partition("/regions/")[2].partition("/")[0]: each["IPAddress"] for each in rules}
+
+
+def http_check(store: Store, imported: Object) -> Object:
+    """The HTTP part of the HealthCheckPolicy in force for an import; empty when there is none."""
+    policy = in_force(store, HEALTH, namespace_of(imported), name_of(imported)) or {}
+    check: Object = policy.get("config", {}).get("httpHealthCheck", {})
+    return check
+
+
+def timeout_s(store: Store, imported: Object) -> float:
+    """The backend timeout that applies to an import, in seconds."""
+    policy = in_force(store, BACKEND, namespace_of(imported), name_of(imported)) or {}
+    return float(policy.get("timeoutSec", DEFAULT_TIMEOUT_S))
+
+
+def frontends(world: World, config: Cluster, gateway: Object) -> list[Frontend]:
+    """The Gateway's addresses and ports and what answers there; of several imports the longest timeout counts."""
+    store = config.store
+    addresses = sorted(regional_addresses(world, config, gateway).items())
+    found = []
+    for listener in gateway["spec"]["listeners"]:
+        routes = attached(store, gateway, listener["name"])
+        targets = {path_of(each): each for route in routes for each in imports(store, route)}.values()
+        checks = [(each, http_check(store, each)) for each in targets]
+        paths = [check["requestPath"] for _, check in checks if "requestPath" in check]
+        behind = tuple(one for each, check in checks for one in backends(world, each, check.get("port")))
+        found += [
+            Frontend(
+                gateway=name_of(gateway),
+                region=region,
+                vip=vip,
+                port=listener["port"],
+                timeout_s=max((timeout_s(store, each) for each in targets), default=float(DEFAULT_TIMEOUT_S)),
+                health_path=paths[0] if paths else None,
+                backends=behind,
+            )
+            for region, vip in addresses
+        ]
+    return found
+
+
+async def reconcile(turn: Turn) -> None:
+    """Give the proxy the picture of every programmed Gateway."""
+    world = turn.world
+    picture = [
+        frontend
+        for _, config in sorted(world.kube.items())
+        for gateway in config.store.list(GATEWAYS)
+        if is_true(gateway, "Programmed") and not deleting(gateway)
+        for frontend in frontends(world, config, gateway)
+    ]
+    await world.gateway.apply(picture)

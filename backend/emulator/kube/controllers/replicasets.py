@@ -1,0 +1,139 @@
+"""ReplicaSets to Pods: as many Pods as asked for, the least useful ones going first.
+
+Invariant: every Pod that a ReplicaSet makes has a name that this ReplicaSet never gave before.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from backend.emulator.kube.controllers.objects import (
+    deleting,
+    is_true,
+    name_of,
+    namespace_of,
+    owned_by,
+    owner,
+    path_of,
+    suffix,
+    uid_of,
+)
+from backend.emulator.kube.controllers.scheduling import tolerations
+from backend.emulator.kube.controllers.seams import Cluster, Object, Store
+from backend.emulator.kube.controllers.turn import Turn
+
+MANAGER = "kube-controller-manager"
+POD_NAME_BASE = 58
+"""Longest part of a Pod's name before the generated suffix: 63 less 5."""
+
+
+def finished(pod: Object) -> bool:
+    """Whether the Pod's containers ended for good."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def pods_of(store: Store, replica_set: Object) -> list[Object]:
+    """The Pods that the ReplicaSet controls and that count: neither ended nor on their way out."""
+    owned = owned_by(store.list("/pods", namespace_of(replica_set)), uid_of(replica_set))
+    return [pod for pod in owned if not finished(pod) and not deleting(pod)]
+
+
+def usefulness(pod: Object) -> tuple[bool, bool, str]:
+    """Sorts Pods by how much would be lost with them: unscheduled, then not ready, then the rest."""
+    return bool(pod["spec"].get("nodeName")), is_true(pod, "Ready"), name_of(pod)
+
+
+def refused(store: Store, namespace: str, base: str, spec: Object) -> str:
+    """Why admission refuses Pods of this spec, in the API server's words; empty when it does not."""
+    account = spec.get("serviceAccountName", "default")
+    if account == "default" or store.get("/serviceaccounts", namespace, account) is not None:
+        return ""
+    return (
+        f'pods "{base}-" is forbidden: error looking up service account {namespace}/{account}: '
+        f'serviceaccount "{account}" not found'
+    )
+
+
+def pod_from(template: Object, parent: Object, name: str) -> Object:
+    """A Pod of the template, controlled by `parent`."""
+    metadata = template.get("metadata", {})
+    spec = deepcopy(template["spec"])
+    spec["tolerations"] = tolerations(spec)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "generateName": f"{name_of(parent)[: POD_NAME_BASE - 1]}-",
+            "namespace": namespace_of(parent),
+            "labels": dict(metadata.get("labels", {})),
+            **({"annotations": dict(metadata["annotations"])} if metadata.get("annotations") else {}),
+            "ownerReferences": [owner(parent)],
+        },
+        "spec": spec,
+    }
+
+
+def next_name(turn: Turn, cluster: str, parent: Object) -> str:
+    """A Pod name that this parent has not used yet, from the parent's name and the count of Pods it made."""
+    made = turn.world.tables.setdefault("pods-made", {})
+    key = uid_of(parent)
+    number = made.get(key, 0)
+    made[key] = number + 1
+    base = name_of(parent)[: POD_NAME_BASE - 1]
+    return f"{base}-{suffix(5, cluster, path_of(parent), number)}"
+
+
+def scale(turn: Turn, cluster: Cluster, replica_set: Object) -> str:
+    """Make or remove Pods until their number is `spec.replicas`; returns why none could be made, or nothing."""
+    store, namespace = cluster.store, namespace_of(replica_set)
+    pods = pods_of(store, replica_set)
+    surplus = len(pods) - replica_set["spec"].get("replicas", 1)
+    for pod in sorted(pods, key=usefulness)[: max(surplus, 0)]:
+        store.delete("/pods", namespace, name_of(pod))
+    template = replica_set["spec"]["template"]
+    why = refused(store, namespace, name_of(replica_set), template["spec"]) if surplus < 0 else ""
+    if not why:
+        for _ in range(-surplus):
+            pod = pod_from(template, replica_set, next_name(turn, cluster.key, replica_set))
+            store.create("/pods", pod, manager=MANAGER)
+    return why
+
+
+def status(store: Store, replica_set: Object) -> Object:
+    """The ReplicaSet's status as its Pods are now."""
+    pods = pods_of(store, replica_set)
+    ready = sum(is_true(pod, "Ready") for pod in pods)
+    found: Object = {"replicas": len(pods), "observedGeneration": replica_set["metadata"].get("generation", 1)}
+    if pods:
+        found["fullyLabeledReplicas"] = len(pods)
+    if ready:
+        found |= {"readyReplicas": ready, "availableReplicas": ready}
+    return found
+
+
+def forget_gone(turn: Turn) -> None:
+    """Drop the Pod counts of parents that no longer exist."""
+    made = turn.world.tables.get("pods-made", {})
+    living = {
+        uid_of(obj)
+        for cluster in turn.world.kube.values()
+        for resource in ("apps/replicasets", "batch/jobs")
+        for obj in cluster.store.list(resource)
+    }
+    for uid in made.keys() - living:
+        del made[uid]
+
+
+async def reconcile(turn: Turn) -> None:
+    """Report every ReplicaSet; one that no Deployment controls is scaled here too."""
+    forget_gone(turn)
+    for cluster in turn.world.kube.values():
+        for each in cluster.store.list("apps/replicasets"):
+            if deleting(each):
+                continue
+            if not each["metadata"].get("ownerReferences"):
+                scale(turn, cluster, each)
+            wanted = status(cluster.store, each)
+            if wanted != each.get("status"):
+                cluster.store.set_status("apps/replicasets", namespace_of(each), name_of(each), wanted, manager=MANAGER)

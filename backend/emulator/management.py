@@ -1,0 +1,101 @@
+"""The emulator's own API, beside Google's on the same port: status, reset, stop.
+
+`resources` lists what a fresh world has not, so that "nothing is left" is an empty list.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from backend.emulator.google.app import authorized
+from backend.emulator.google.errors import unauthenticated
+from backend.emulator.google.serviceusage import INITIAL
+from backend.emulator.world import World
+
+if TYPE_CHECKING:
+    from backend.emulator.server import Emulator
+
+Json = dict[str, Any]
+_GATEWAYS = "gateway.networking.k8s.io/gateways"
+
+
+def resources(world: World) -> Iterator[str]:
+    """Ids of everything that a fresh world has not."""
+    tables = world.tables
+    for name, record in tables["services"].items():
+        if record["state"] == "ENABLED" and name not in INITIAL:
+            yield f"service/{name}"
+    for email in tables["iam"].get("accounts", {}):
+        yield f"service-account/{email}"
+    for key in tables["subnetworks"]:
+        yield f"subnet/{key}"
+    for key, row in tables["clusters"].items():
+        yield f"cluster/{key}"
+        for pool in row["nodePools"]:
+            yield f"node-pool/{key}/{pool['name']}"
+    for key in tables["memberships"]:
+        yield f"membership/{key}"
+    for key in tables["features"]:
+        yield f"feature/{key.partition('/')[2]}"
+    for key, cluster in world.kube.items():
+        for gateway in cluster.store.list(_GATEWAYS):
+            meta = gateway["metadata"]
+            yield f"gateway/{key.partition('/')[2]}/{meta['namespace']}/{meta['name']}"
+        for pod in cluster.store.list("/pods"):
+            if world.kubelet.state(key, pod["metadata"]["uid"]).running:
+                yield f"process/{key.partition('/')[2]}/{pod['metadata']['name']}"
+
+
+def status(emulator: Emulator) -> Json:
+    """What the emulator is and what it holds; `speed` is null when everything is done at once."""
+    world = emulator.world
+    speed = world.pace.speed
+    doors = [
+        {"gateway": door.gateway, "region": door.region, "vip": door.vip, "port": door.port}
+        for door in world.gateway.doors()
+    ]
+    return {
+        "pid": os.getpid(),
+        "url": emulator.url,
+        "speed": None if math.isinf(speed) else speed,
+        "seed": world.seed,
+        "started": emulator.started,
+        "resources": sorted(resources(world)),
+        "faults": [],
+        "doors": doors,
+        "ca": str(emulator.ca_file),
+    }
+
+
+def add_management_api(app: web.Application, emulator: Emulator) -> None:
+    """Serve status, reset and stop; they ask for the same bearer token as everything else."""
+
+    async def show(_request: web.Request) -> Json:
+        return status(emulator)
+
+    async def reset(_request: web.Request) -> Json:
+        await emulator.reset()
+        return status(emulator)
+
+    async def stop(_request: web.Request) -> Json:
+        emulator.stopping.set()
+        return {"stopping": True}
+
+    def guarded(handler: Callable[[web.Request], Awaitable[Json]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            if not authorized(emulator.world, request):
+                refusal = unauthenticated("emulator", missing="Authorization" not in request.headers)
+                return web.json_response(refusal.body(), status=refusal.code)
+            emulator.world.seen()
+            return web.json_response(await handler(request))
+
+        return handle
+
+    app.router.add_get("/emulator/v1/status", guarded(show))
+    app.router.add_post("/emulator/v1/reset", guarded(reset))
+    app.router.add_post("/emulator/v1/stop", guarded(stop))

@@ -1,0 +1,247 @@
+"""Envoy's configuration for a set of frontends; pure functions from frontends to JSON.
+
+Each frontend (one address of a Gateway in one region) is a listener on a loopback door and a cluster whose localities
+are the regions of its backends, nearest first by priority. One more listener is the VPC: an HTTP forward proxy that
+knows the VIPs and nothing else. Routes and endpoints are files of their own, so that a changed timeout or Pod list
+never drains a connection.
+
+Invariants, each the cure of a silent failure: an endpoint that is taken away stops at once
+(`ignore_health_on_host_removal`); no locality weight is ever 0, which Envoy refuses; routes do not validate clusters;
+circuit breakers are out of the way; health changes are not held back for a second (`update_merge_window`); nothing
+that Envoy adds tells a client which cluster served it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.emulator.serving.regions import nearest_first
+
+Json = dict[str, Any]
+
+HEALTH_INTERVAL_S = 1
+"""Real seconds between two health checks of one endpoint."""
+
+_UNHEALTHY_AFTER = 2
+_NO_LIMIT = 2**31 - 1
+_TYPES = "type.googleapis.com/envoy"
+_UPSTREAM_IDLE_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One ready Pod endpoint on loopback and where it is supposed to be."""
+
+    cluster: str
+    region: str
+    host: str
+    port: int
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """One address of a Gateway; without `health_path` the check is GET /, which model servers fail, as on Google's."""
+
+    gateway: str
+    region: str
+    vip: str
+    port: int
+    timeout_s: float
+    health_path: str | None
+    backends: tuple[Backend, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of this frontend's resources in Envoy."""
+        return f"vip-{self.vip.replace('.', '-').replace(':', '-')}-{self.port}"
+
+    @property
+    def key(self) -> str:
+        """Stable name of the door, for keeping its port over restarts."""
+        return f"{self.gateway}|{self.region}|{self.port}"
+
+
+def bootstrap(folder: Path, admin_socket: Path) -> Json:
+    """Return the start configuration: the admin socket, and where the other files are."""
+    return {
+        "node": {"id": "gateway", "cluster": "gateway"},
+        "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
+        "dynamic_resources": {"lds_config": _file(folder, "lds"), "cds_config": _file(folder, "cds")},
+    }
+
+
+def resource_files(
+    frontends: Sequence[Frontend], folder: Path, doors: Mapping[str, int], vpc_port: int
+) -> dict[str, list[Json]]:
+    """Return file stem -> resources; `doors` maps each frontend's key to its loopback port."""
+    files: dict[str, list[Json]] = {
+        "lds": [
+            _listener("vpc", vpc_port, folder),
+            *(_listener(frontend.name, doors[frontend.key], folder) for frontend in frontends),
+        ],
+        "cds": [_cluster(frontend, folder) for frontend in frontends],
+        "rds-vpc": [_routes("vpc", [*map(_vpc_host, frontends), _NOWHERE])],
+    }
+    for frontend in frontends:
+        files[f"rds-{frontend.name}"] = [_routes(frontend.name, [_host(frontend, ["*"])])]
+        files[f"eds-{frontend.name}"] = [_endpoints(frontend)]
+    return files
+
+
+def document(version: str, resources: list[Json]) -> str:
+    """Return the text of a resource file."""
+    return json.dumps({"version_info": version, "resources": resources}, indent=1)
+
+
+def resource_path(folder: Path, stem: str) -> Path:
+    """Return the place of a resource file: a folder of its own, because Envoy re-reads all files of a watched one."""
+    return folder / stem / "resources.json"
+
+
+def _file(folder: Path, stem: str) -> Json:
+    path = resource_path(folder, stem)
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {"path": str(path), "watched_directory": {"path": str(path.parent)}},
+    }
+
+
+def _address(port: int, host: str = "127.0.0.1") -> Json:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _listener(name: str, port: int, folder: Path) -> Json:
+    router = {"@type": f"{_TYPES}.extensions.filters.http.router.v3.Router", "suppress_envoy_headers": True}
+    manager = {
+        "@type": f"{_TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "rds": {"route_config_name": name, "config_source": _file(folder, f"rds-{name}")},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+        "generate_request_id": False,
+        "preserve_external_request_id": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "via": "1.1 google",
+        "use_remote_address": True,
+        "stream_idle_timeout": "0s",
+    }
+    return {
+        "@type": f"{_TYPES}.config.listener.v3.Listener",
+        "name": name,
+        "address": _address(port),
+        "enable_reuse_port": False,
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
+
+
+def _routes(name: str, hosts: list[Json]) -> Json:
+    return {
+        "@type": f"{_TYPES}.config.route.v3.RouteConfiguration",
+        "name": name,
+        "virtual_hosts": hosts,
+        "validate_clusters": False,
+        "request_headers_to_remove": ["x-envoy-internal", "x-envoy-external-address"],
+    }
+
+
+def _host(frontend: Frontend, domains: list[str]) -> Json:
+    route = {
+        "cluster": frontend.name,
+        "timeout": f"{frontend.timeout_s:g}s",
+        "idle_timeout": "0s",
+        "retry_policy": {
+            "retry_on": "connect-failure,refused-stream",
+            "num_retries": 2,
+            "retry_host_predicate": [
+                {
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typed_config": {
+                        "@type": f"{_TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                    },
+                }
+            ],
+            "host_selection_retry_max_attempts": 5,
+        },
+    }
+    return {"name": frontend.name, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": route}]}
+
+
+def _vpc_host(frontend: Frontend) -> Json:
+    domains = [f"{frontend.vip}:{frontend.port}"]
+    return _host(frontend, [frontend.vip, *domains] if frontend.port == 80 else domains)
+
+
+_NOWHERE: Json = {
+    "name": "nowhere",
+    "domains": ["*"],
+    "routes": [
+        {
+            "match": {"prefix": "/"},
+            "direct_response": {"status": 504, "body": {"inline_string": "no route to host: not in this VPC"}},
+        }
+    ],
+}
+
+
+def _cluster(frontend: Frontend, folder: Path) -> Json:
+    interval = f"{HEALTH_INTERVAL_S}s"
+    thresholds = {
+        "max_connections": _NO_LIMIT,
+        "max_pending_requests": _NO_LIMIT,
+        "max_requests": _NO_LIMIT,
+        "max_retries": _NO_LIMIT,
+    }
+    http = {
+        "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http_protocol_options": {}},
+        "common_http_protocol_options": {"idle_timeout": f"{_UPSTREAM_IDLE_S}s"},
+    }
+    return {
+        "@type": f"{_TYPES}.config.cluster.v3.Cluster",
+        "name": frontend.name,
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": _file(folder, f"eds-{frontend.name}")},
+        "connect_timeout": "1s",
+        "lb_policy": "LEAST_REQUEST",
+        "ignore_health_on_host_removal": True,
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
+        "circuit_breakers": {"thresholds": [{"priority": "DEFAULT", **thresholds}]},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
+        "health_checks": [
+            {
+                "timeout": "1s",
+                "interval": interval,
+                "no_traffic_interval": interval,
+                "unhealthy_threshold": _UNHEALTHY_AFTER,
+                "healthy_threshold": 1,
+                "http_health_check": {"path": frontend.health_path or "/"},
+            }
+        ],
+    }
+
+
+def _endpoints(frontend: Frontend) -> Json:
+    """Endpoints by region; the nearest region keeps all traffic while one of its endpoints is healthy."""
+    order = nearest_first(frontend.region, {backend.region for backend in frontend.backends})
+    localities = [
+        {
+            "locality": {"region": region},
+            "priority": priority,
+            "lb_endpoints": [
+                {"endpoint": {"address": _address(backend.port, backend.host)}}
+                for backend in sorted(frontend.backends, key=lambda each: (each.cluster, each.pod, each.port))
+                if backend.region == region
+            ],
+        }
+        for priority, region in enumerate(order)
+    ]
+    return {
+        "@type": f"{_TYPES}.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": frontend.name,
+        "endpoints": localities,
+        "policy": {"overprovisioning_factor": 100_000},
+    }

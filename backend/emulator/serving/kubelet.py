@@ -1,0 +1,303 @@
+"""Runs the processes behind Pods and says how they are: the emulator's stand-in for the kubelets of all nodes.
+
+vLLM Pods are served by their cluster's model-server process, a Python script from a ConfigMap runs as a process of its
+own, any other image runs as nothing and is ready at once. Start delays and restarts are the controllers' business.
+Invariants: a Pod's process is started once per `run` and never outlives the emulator; Secret values reach a process
+through its environment only.
+"""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from backend.emulator.serving.child import Child, leashed, python_env
+from backend.emulator.serving.loopback import free_port
+from backend.emulator.serving.modelserver_client import Event, ModelServerProcess
+from backend.emulator.serving.podlog import PodLog
+from backend.emulator.serving.podspec import Files, Probe, ScriptWork, ServerWork, containers, readiness, work_of
+from backend.emulator.serving.seams import KubeletWorld
+from backend.emulator.serving.volumes import write_files
+
+_FIRST_PROBE_S = 0.05
+_LOGS_KEPT = 100
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """How a Pod's process is; `exit_code` is None until it has ended."""
+
+    running: bool
+    ready: bool
+    exit_code: int | None
+    message: str
+
+
+@dataclass(slots=True, eq=False)
+class _Pod:
+    cluster_key: str
+    manifest: Json
+    work: ServerWork | ScriptWork | None
+    logs: dict[str, PodLog]
+    run_id: str
+    state: PodState
+    ports: dict[int, int] = field(default_factory=dict)
+    child: Child | None = None
+    start: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        meta = self.manifest["metadata"]
+        return self.cluster_key, meta.get("namespace", "default"), meta["name"]
+
+
+class Kubelet:
+    """Starts, probes and ends the processes of Pods; belongs to one event loop."""
+
+    def __init__(self, world: KubeletWorld) -> None:
+        self._world = world
+        self._folder = world.home / "pods"
+        self._pods: dict[tuple[str, str], _Pod] = {}
+        self._servers: dict[str, ModelServerProcess] = {}
+        self._old_logs: dict[tuple[str, str], dict[str, PodLog]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+        self._runs = 0
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def run(self, cluster_key: str, pod: Json, files: Files) -> None:
+        """Start the Pod's process; returns at once and never fails, `state` tells how it went.
+
+        A Pod that was started already, also one that has exited since, keeps its process; of its files only a changed
+        adapter list is taken over. `files` maps ConfigMap volumes to file names and texts; env values are plain.
+        """
+        uid = pod["metadata"]["uid"]
+        known = self._pods.get((cluster_key, uid))
+        work = work_of(pod, files)
+        if known is not None:
+            if isinstance(work, ServerWork) and isinstance(known.work, ServerWork):
+                self._take_adapters(known, work)
+            return
+        self._runs += 1
+        logs = self._old_logs.pop((cluster_key, uid), None) or {c["name"]: PodLog() for c in containers(pod)}
+        for log in logs.values():
+            log.open()
+        entry = _Pod(cluster_key, pod, work, logs, f"{uid}/{self._runs}", PodState(False, False, None, "starting"))
+        self._pods[cluster_key, uid] = entry
+        if work is None:
+            entry.state = PodState(True, True, None, "")
+        else:
+            entry.start = asyncio.create_task(self._start(entry, files))
+
+    async def end(self, cluster_key: str, uid: str) -> None:
+        """Forget the Pod and end its process; answers that a model server is giving are finished in the background."""
+        entry = self._pods.pop((cluster_key, uid), None)
+        if entry is None:
+            return
+        for log in entry.logs.values():
+            log.close()
+        self._old_logs[cluster_key, uid] = entry.logs
+        while len(self._old_logs) > _LOGS_KEPT:
+            del self._old_logs[next(iter(self._old_logs))]
+        task = asyncio.create_task(self._clean_up(entry))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def state(self, cluster_key: str, uid: str) -> PodState:
+        """Return how the Pod is; one that was never run, or has been ended, is not running and has no exit code."""
+        entry = self._pods.get((cluster_key, uid))
+        return entry.state if entry is not None else PodState(False, False, None, "not started")
+
+    def address(self, cluster_key: str, namespace: str, pod: str, port: int) -> tuple[str, int] | None:
+        """Return the loopback host and port behind a container port, None when nothing listens there."""
+        entry = self._find(cluster_key, namespace, pod)
+        if entry is None or not entry.state.running or port not in entry.ports:
+            return None
+        return "127.0.0.1", entry.ports[port]
+
+    def logs(  # noqa: PLR0917
+        self,
+        cluster_key: str,
+        namespace: str,
+        pod: str,
+        container: str | None = None,
+        tail: int | None = None,
+        since: float | None = None,
+        *,
+        timestamps: bool = False,
+    ) -> list[str]:
+        """Return log lines of a container (the main one when None): the last `tail`, of the last `since` seconds.
+
+        An unknown Pod or container has none. With `timestamps` each line is led by its RFC 3339 time.
+        """
+        log = self._log(cluster_key, namespace, pod, container)
+        return log.read(tail, self._moment(since), timestamps=timestamps) if log is not None else []
+
+    async def follow(  # noqa: PLR0917
+        self,
+        cluster_key: str,
+        namespace: str,
+        pod: str,
+        container: str | None = None,
+        tail: int | None = None,
+        since: float | None = None,
+        *,
+        timestamps: bool = False,
+    ) -> AsyncIterator[str]:
+        """Yield the lines that `logs` returns and every later one until the process has ended."""
+        log = self._log(cluster_key, namespace, pod, container)
+        if log is not None:
+            async for line in log.follow(tail, self._moment(since), timestamps=timestamps):
+                yield line
+
+    def processes(self) -> list[int]:
+        """Return the ids of the operating-system processes that run now."""
+        servers = [server.pid for server in self._servers.values()]
+        scripts = [e.child.pid for e in self._pods.values() if e.child is not None and e.child.exit_code is None]
+        return [pid for pid in servers if pid is not None] + scripts
+
+    async def close(self) -> None:
+        """End every process and wait until all are gone; Pods can be run again afterwards."""
+        for cluster_key, uid in list(self._pods):
+            await self.end(cluster_key, uid)
+        await asyncio.gather(*self._ending)
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        self._servers.clear()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _moment(self, since: float | None) -> float | None:
+        return None if since is None else self._world.now() - since
+
+    def _find(self, cluster_key: str, namespace: str, name: str) -> _Pod | None:
+        wanted = (cluster_key, namespace, name)
+        return next((entry for entry in reversed(self._pods.values()) if entry.key == wanted), None)
+
+    def _log(self, cluster_key: str, namespace: str, name: str, container: str | None) -> PodLog | None:
+        entry = self._find(cluster_key, namespace, name)
+        if entry is None:
+            return None
+        return entry.logs.get(container) if container else next(iter(entry.logs.values()), None)
+
+    def _become(self, entry: _Pod, state: PodState) -> None:
+        if state != entry.state and entry.state.exit_code is None:
+            entry.state = state
+            self._world.touch()
+
+    async def _start(self, entry: _Pod, files: Files) -> None:
+        try:
+            if isinstance(entry.work, ServerWork):
+                await self._start_server(entry, entry.work)
+            elif isinstance(entry.work, ScriptWork):
+                await self._start_script(entry, entry.work, files)
+        except OSError as error:
+            self._become(entry, PodState(False, False, 128, f"failed to create container: {error}"))
+
+    async def _start_server(self, entry: _Pod, work: ServerWork) -> None:
+        server = self._servers.setdefault(entry.cluster_key, ModelServerProcess())
+        order = {
+            "uid": entry.run_id,
+            "image": work.image,
+            "words": work.words,
+            "env": dict(work.env),
+            "container": work.container,
+            "syncer": work.syncer,
+            "adapters": [dict(adapter) for adapter in work.adapters],
+        }
+        await server.add(order, lambda event: self._hear(entry, work, event))
+
+    def _hear(self, entry: _Pod, work: ServerWork, event: Event) -> None:
+        if event["event"] == "log":
+            log = entry.logs.get(event["container"] or work.container)
+            if log is not None:
+                log.write(self._world.now(), event["line"])
+        elif event["event"] == "started":
+            entry.ports[work.port] = event["port"]
+            self._running(entry, work.container, Probe(path="/health", port=work.port, failures=1))
+        elif event["event"] == "exited":
+            self._exited(entry, event["code"])
+
+    def _take_adapters(self, entry: _Pod, work: ServerWork) -> None:
+        if isinstance(entry.work, ServerWork) and work.adapters != entry.work.adapters:
+            entry.work = work
+            adapters = [dict(adapter) for adapter in work.adapters]
+            self._servers[entry.cluster_key].send({"op": "adapters", "uid": entry.run_id, "adapters": adapters})
+
+    async def _start_script(self, entry: _Pod, work: ScriptWork, files: Files) -> None:
+        folder = self._pod_folder(entry)
+        write_files(folder, files)
+        env = {**python_env(), **{name: work.local(value, folder) for name, value in work.env.items()}}
+        proxy = f"http://127.0.0.1:{self._world.gateway.vpc_port()}"
+        env |= {"http_proxy": proxy, "HTTP_PROXY": proxy, "BIND": "127.0.0.1", "HOME": str(folder)}
+        if work.port is not None:
+            entry.ports[work.port] = free_port()
+            env["PORT"] = str(entry.ports[work.port])
+        command = [sys.executable, *(work.local(word, folder) for word in work.words[1:])]
+        log = entry.logs[work.container]
+        child = await Child.start(
+            leashed(command), env=env, cwd=folder, on_line=lambda line: log.write(self._world.now(), line)
+        )
+        entry.child = child
+        self._running(entry, work.container, None)
+        entry.tasks.append(asyncio.create_task(self._await_exit(entry, child)))
+
+    async def _await_exit(self, entry: _Pod, child: Child) -> None:
+        self._exited(entry, await child.wait())
+
+    def _running(self, entry: _Pod, container: str, fallback: Probe | None) -> None:
+        probe = readiness(entry.manifest, container) or fallback
+        self._become(entry, PodState(True, probe is None, None, ""))
+        if probe is not None:
+            entry.tasks.append(asyncio.create_task(self._probe(entry, probe)))
+
+    def _exited(self, entry: _Pod, code: int) -> None:
+        self._become(entry, PodState(False, False, code, f"exit code {code}"))
+        for log in entry.logs.values():
+            log.close()
+        for task in entry.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def _probe(self, entry: _Pod, probe: Probe) -> None:
+        """Keep the ready state true to the probe; quick until the first success, then every period."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=False)
+        url = f"http://127.0.0.1:{entry.ports.get(probe.port, probe.port)}{probe.path}"
+        timeout = aiohttp.ClientTimeout(total=probe.timeout_s)
+        failed = 0
+        while True:
+            try:
+                async with self._session.get(url, timeout=timeout) as response:
+                    good = 200 <= response.status < 400
+            except (aiohttp.ClientError, TimeoutError):
+                good = False
+            failed = 0 if good else failed + 1
+            if good:
+                self._become(entry, PodState(True, True, None, ""))
+            elif failed >= probe.failures and entry.state.ready:
+                self._become(entry, PodState(True, False, None, f"Readiness probe failed: GET {probe.path}"))
+            await asyncio.sleep(probe.period_s if entry.state.ready else min(_FIRST_PROBE_S, probe.period_s))
+
+    def _pod_folder(self, entry: _Pod) -> Path:
+        return self._folder / entry.run_id.replace("/", "-")
+
+    async def _clean_up(self, entry: _Pod) -> None:
+        if entry.start is not None:
+            await entry.start
+        if isinstance(entry.work, ServerWork):
+            self._servers[entry.cluster_key].send({"op": "remove", "uid": entry.run_id})
+        if entry.child is not None:
+            await entry.child.stop()
+        for task in entry.tasks:
+            task.cancel()
+        await asyncio.gather(*entry.tasks, return_exceptions=True)
+        await asyncio.to_thread(shutil.rmtree, self._pod_folder(entry), ignore_errors=True)

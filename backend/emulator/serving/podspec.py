@@ -1,0 +1,186 @@
+"""What a Pod asks this machine to run, read from its manifest; pure functions.
+
+Invariant: only the Pod and its volumes' files decide. A vLLM image becomes a model server, a Python script from a
+ConfigMap becomes a process, and every other image becomes nothing.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+Files = Mapping[str, Mapping[str, str]]
+"""Volume name to file name to text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An HTTP readiness probe; times in seconds."""
+
+    path: str
+    port: int
+    period_s: float = 10.0
+    timeout_s: float = 1.0
+    failures: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWork:
+    """A vLLM server: what the model-server process needs to know, without secrets."""
+
+    container: str
+    image: str
+    words: tuple[str, ...]
+    env: Mapping[str, str]
+    port: int
+    syncer: str | None
+    adapters: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptWork:
+    """A Python script mounted from a ConfigMap; `words` still hold the paths inside the container."""
+
+    container: str
+    words: tuple[str, ...]
+    env: Mapping[str, str]
+    port: int | None
+    mounts: Mapping[str, str]
+    """Path in the container to path below the Pod's folder."""
+
+    def local(self, text: str, folder: Path) -> str:
+        """Replace a path of the container by the file's place below `folder`; other text is returned as it is."""
+        for path, place in sorted(self.mounts.items(), key=lambda item: -len(item[0])):
+            if text == path or text.startswith(path.rstrip("/") + "/"):
+                return str(folder / place) + text[len(path.rstrip("/")) :]
+        return text
+
+
+def containers(pod: Json) -> list[Json]:
+    """All containers of a Pod, init containers last."""
+    spec = pod.get("spec", {})
+    return [*spec.get("containers", []), *spec.get("initContainers", [])]
+
+
+def work_of(pod: Json, files: Files) -> ServerWork | ScriptWork | None:
+    """Return what to run for a Pod, None when its images are not emulated by a process."""
+    for container in pod.get("spec", {}).get("containers", []):
+        if _repository(container).endswith("vllm-openai"):
+            return _server(pod, container, files)
+        script = _script(pod, container, files)
+        if script is not None:
+            return script
+    return None
+
+
+def readiness(pod: Json, container_name: str) -> Probe | None:
+    """Return the container's HTTP readiness probe, None when it has none."""
+    container = next((c for c in containers(pod) if c.get("name") == container_name), {})
+    probe = container.get("readinessProbe", {})
+    get = probe.get("httpGet")
+    if get is None:
+        return None
+    port = get.get("port")
+    if not isinstance(port, int):
+        named = {p.get("name"): p["containerPort"] for p in container.get("ports", [])}
+        port = named.get(port) or int(port)
+    return Probe(
+        path=get.get("path", "/"),
+        port=port,
+        period_s=float(probe.get("periodSeconds", 10)),
+        timeout_s=float(probe.get("timeoutSeconds", 1)),
+        failures=int(probe.get("failureThreshold", 3)),
+    )
+
+
+def _repository(container: Json) -> str:
+    name = str(container.get("image", "")).partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.partition(":")[0]
+
+
+def _env(container: Json) -> dict[str, str]:
+    return {item["name"]: str(item["value"]) for item in container.get("env", []) if item.get("value") is not None}
+
+
+def _words(container: Json) -> tuple[str, ...]:
+    return tuple(map(str, [*container.get("command", []), *container.get("args", [])]))
+
+
+def _server(pod: Json, container: Json, files: Files) -> ServerWork:
+    words = _words(container)
+    env = {name: value for name, value in _env(container).items() if name.startswith("VLLM_")}
+    ports = [int(port["containerPort"]) for port in container.get("ports", [])]
+    syncer, adapters = _wanted_adapters(pod, files)
+    return ServerWork(
+        container=container["name"],
+        image=str(container["image"]),
+        words=words,
+        env=env,
+        port=_port_flag(words) or (ports[0] if ports else 8000),
+        syncer=syncer,
+        adapters=adapters,
+    )
+
+
+def _port_flag(words: tuple[str, ...]) -> int | None:
+    """The value of the last --port, as argparse takes it."""
+    given = [after for word, after in pairwise(words) if word == "--port"]
+    given += [word.removeprefix("--port=") for word in words if word.startswith("--port=")]
+    return next((int(text) for text in reversed(given) if text.isdigit()), None)
+
+
+def _wanted_adapters(pod: Json, files: Files) -> tuple[str | None, tuple[Mapping[str, str], ...]]:
+    """Return the syncer's container name and the adapters of its configuration (GIE's `vLLMLoRAConfig`)."""
+    for container in containers(pod):
+        path = _env(container).get("DYNAMIC_LORA_ROLLOUT_CONFIG")
+        text = _mounted_file(container, files, path) if path else None
+        if text is None:
+            continue
+        settings = (yaml.safe_load(text) or {}).get("vLLMLoRAConfig") or {}
+        base = settings.get("defaultBaseModel") or ""
+        unwanted = {model["id"] for model in (settings.get("ensureNotExist") or {}).get("models") or []}
+        models = (settings.get("ensureExist") or {}).get("models") or []
+        return container["name"], tuple(
+            {"name": m["id"], "source": m["source"], "base_model": m.get("base-model") or base}
+            for m in models
+            if m["id"] not in unwanted
+        )
+    return None, ()
+
+
+def _mounted_file(container: Json, files: Files, path: str) -> str | None:
+    for mount in container.get("volumeMounts", []):
+        folder, name = posixpath.split(path)
+        if posixpath.normpath(mount["mountPath"]) == posixpath.normpath(folder):
+            return files.get(mount["name"], {}).get(name)
+    return None
+
+
+def _script(pod: Json, container: Json, files: Files) -> ScriptWork | None:
+    words = _words(container)
+    if not words or posixpath.basename(words[0]) not in {"python", "python3"}:
+        return None
+    mounts = {}
+    for mount in container.get("volumeMounts", []):
+        if mount["name"] in files:
+            inside = mount.get("subPath")
+            mounts[mount["mountPath"]] = f"{mount['name']}/{inside}" if inside else mount["name"]
+    script = next((word for word in words[1:] if word.endswith(".py")), None)
+    if script is None or not any(script == path or script.startswith(path.rstrip("/") + "/") for path in mounts):
+        return None
+    ports = [int(port["containerPort"]) for port in container.get("ports", [])]
+    env = _env(container)
+    declared = env.get("PORT", "")
+    return ScriptWork(
+        container=container["name"],
+        words=words,
+        env=env,
+        port=ports[0] if ports else int(declared) if declared.isdigit() else None,
+        mounts=mounts,
+    )
