@@ -98,6 +98,7 @@ class Emulator:
         """Back to an empty world: clusters, processes and data gone; token, port and authority stay."""
         async with self._pass, self.world.settling:
             await self._end_parts()
+            await self.world.kubelet.close()
             self.world.clear()
         self.world.save()
 

@@ -116,6 +116,7 @@ def test_nothing_prints_asks_or_exits_below_the_command_line(name: str) -> None:
     programs = (
         "tui",
         "backend.emulator.__main__",
+        "backend.emulator.serving.leash",
         "backend.emulator.serving.modelserver",
         "backend.resources.relay_script",
     )

@@ -212,6 +212,7 @@ async def _deleted(world: World, record: Json) -> None:
     world.tables["clusters"].pop(record["key"], None)
     if cluster := world.kube.pop(record["key"], None):
         await cluster.stop()
+        await world.kubelet.forget(record["key"])
 
 
 @routes.add("PUT", f"{_AT}/clusters/{{cluster}}", "container.clusters.update")

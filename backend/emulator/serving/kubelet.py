@@ -111,6 +111,15 @@ class Kubelet:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
+    async def forget(self, cluster_key: str) -> None:
+        """End every Pod of a cluster that is gone, and the process that served its models."""
+        for owner, uid in list(self._pods):
+            if owner == cluster_key:
+                await self.end(owner, uid)
+        server = self._servers.pop(cluster_key, None)
+        if server is not None:
+            await server.stop()
+
     def state(self, cluster_key: str, uid: str) -> PodState:
         """Return how the Pod is; one that was never run, or has been ended, is not running and has no exit code."""
         entry = self._pods.get((cluster_key, uid))
@@ -294,7 +303,9 @@ class Kubelet:
         if entry.start is not None:
             await entry.start
         if isinstance(entry.work, ServerWork):
-            self._servers[entry.cluster_key].send({"op": "remove", "uid": entry.run_id})
+            server = self._servers.get(entry.cluster_key)
+            if server is not None:
+                server.send({"op": "remove", "uid": entry.run_id})
         if entry.child is not None:
             await entry.child.stop()
         for task in entry.tasks:
