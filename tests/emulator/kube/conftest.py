@@ -24,6 +24,7 @@ class World:
     token: str = TOKEN
     time: float = 1_700_000_000.0
     touched: int = 0
+    requests: int = 0
     kubelet: Any = field(default=None)
 
     def now(self) -> float:
@@ -31,6 +32,9 @@ class World:
 
     def touch(self) -> None:
         self.touched += 1
+
+    def seen(self) -> None:
+        self.requests += 1
 
 
 @pytest.fixture

@@ -156,19 +156,21 @@ def test_status_belongs_to_its_subresource() -> None:
 
 
 def test_unknown_fields_are_refused_by_path() -> None:
-    schema = compiled({
-        "properties": {
-            "spec": {
-                "type": "object",
-                "properties": {
-                    "items": {
-                        "type": "array",
-                        "items": {"type": "object", "properties": {"name": {"type": "string"}}},
-                    }
-                },
+    schema = compiled(
+        {
+            "properties": {
+                "spec": {
+                    "type": "object",
+                    "properties": {
+                        "items": {
+                            "type": "array",
+                            "items": {"type": "object", "properties": {"name": {"type": "string"}}},
+                        }
+                    },
+                }
             }
         }
-    })
+    )
     config = {
         "apiVersion": "example.com/v1",
         "kind": "Thing",

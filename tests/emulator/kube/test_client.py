@@ -66,9 +66,7 @@ async def test_a_dry_run_apply_with_strict_validation_finds_the_unknown_field(dy
         },
     }
     with pytest.raises(DynamicApiError) as caught:
-        await policies.server_side_apply(
-            body=policy, field_manager="mcig", dry_run="All", field_validation="Strict"
-        )
+        await policies.server_side_apply(body=policy, field_manager="mcig", dry_run="All", field_validation="Strict")
     assert ".spec.default.dryRun: field not declared in schema" in str(caught.value.body)
     del policy["spec"]["default"]["dryRun"]
     made = await policies.server_side_apply(body=policy, field_manager="mcig", dry_run="All")
@@ -189,6 +187,33 @@ async def test_the_proxy_passes_everything_but_the_token(http: Any, place: str) 
     async with http.post(URL(url, encoded=True), data=b"prompt") as response:
         assert (response.status, response.headers["X-From"]) == (201, "pod")
         assert await response.text() == "/v1/ask?x=1%2F2 prompt anonymous"
+
+
+async def test_the_proxy_streams_an_answer_as_it_comes(http: Any, served: Any, world: Any) -> None:
+    go_on = asyncio.Event()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: first\n\n")
+        await go_on.wait()
+        await response.write(b"data: second\n\n")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/stream", stream)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    world.kubelet = Kubelet(runner.addresses[0][1])
+    pod = {"metadata": {"name": "server"}, "spec": {"containers": [{"name": "main", "image": "registry/main:1"}]}}
+    served.store.create("/pods", pod, manager="test")
+    async with http.get("/api/v1/namespaces/default/pods/server:8000/proxy/stream") as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert await response.content.readuntil(b"\n\n") == b"data: first\n\n"
+        go_on.set()
+        assert await response.content.readuntil(b"\n\n") == b"data: second\n\n"
+    await runner.cleanup()
 
 
 @pytest.mark.usefixtures("backend")

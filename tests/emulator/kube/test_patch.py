@@ -88,21 +88,27 @@ def test_strategic_merge_goes_item_by_item() -> None:
 
 
 def test_strategic_merge_deletes_and_replaces_where_told() -> None:
-    result = pod({
-        "containers": [
-            {"name": "side", "$patch": "delete"},
-            {"name": "main", "env": [{"$patch": "replace"}, {"name": "C", "value": "9"}]},
-        ]
-    })
+    result = pod(
+        {
+            "containers": [
+                {"name": "side", "$patch": "delete"},
+                {"name": "main", "env": [{"$patch": "replace"}, {"name": "C", "value": "9"}]},
+            ]
+        }
+    )
     assert [one["name"] for one in result["containers"]] == ["main"]
     assert result["containers"][0]["env"] == [{"name": "C", "value": "9"}]
 
 
 def test_strategic_merge_merges_ports_by_number_and_replaces_atomic_lists() -> None:
-    result = pod({
-        "containers": [{"name": "main", "ports": [{"containerPort": 81}, {"containerPort": 80, "protocol": "UDP"}]}],
-        "tolerations": [{"key": "b"}],
-    })
+    result = pod(
+        {
+            "containers": [
+                {"name": "main", "ports": [{"containerPort": 81}, {"containerPort": 80, "protocol": "UDP"}]}
+            ],
+            "tolerations": [{"key": "b"}],
+        }
+    )
     assert result["containers"][0]["ports"] == [
         {"containerPort": 80, "name": "http", "protocol": "UDP"},
         {"containerPort": 81},
@@ -111,10 +117,12 @@ def test_strategic_merge_merges_ports_by_number_and_replaces_atomic_lists() -> N
 
 
 def test_strategic_merge_keeps_the_order_it_is_given() -> None:
-    result = pod({
-        "$setElementOrder/containers": [{"name": "side"}, {"name": "main"}],
-        "containers": [{"name": "side", "image": "s:2"}],
-    })
+    result = pod(
+        {
+            "$setElementOrder/containers": [{"name": "side"}, {"name": "main"}],
+            "containers": [{"name": "side", "image": "s:2"}],
+        }
+    )
     assert [one["name"] for one in result["containers"]] == ["side", "main"]
 
 

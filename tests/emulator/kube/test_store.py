@@ -216,9 +216,7 @@ def test_a_dump_restores_everything_but_secret_values(cluster: KubeCluster, worl
     assert "hf_secret" not in text
     assert base64.b64encode(b"hf_secret").decode() not in text
 
-    again = KubeCluster(
-        world, key=cluster.key, version=cluster.version, features=cluster.features, ca=authority
-    )
+    again = KubeCluster(world, key=cluster.key, version=cluster.version, features=cluster.features, ca=authority)
     again.load(json.loads(text))
     assert again.store.revision == cluster.store.revision
     assert again.store.get("/pods", "default", "one") == cluster.store.get("/pods", "default", "one")

@@ -131,9 +131,7 @@ def message(*fields: tuple[int, bytes]) -> bytes:
 
 async def test_the_protobuf_of_kubectl_create_secret(http: aiohttp.ClientSession) -> None:
     value = b"hf_" + b"x" * 200
-    secret = message(
-        (1, message((1, b"hf-token"), (3, b""))), (2, message((1, b"token"), (2, value))), (3, b"Opaque")
-    )
+    secret = message((1, message((1, b"hf-token"), (3, b""))), (2, message((1, b"token"), (2, value))), (3, b"Opaque"))
     envelope = b"k8s\x00" + message((1, message((1, b"v1"), (2, b"Secret"))), (2, secret), (3, b""), (4, b""))
     headers = {"Content-Type": "application/vnd.kubernetes.protobuf", "Accept": "application/json"}
     async with http.post("/api/v1/namespaces/default/secrets", data=envelope, headers=headers) as response:
@@ -268,6 +266,14 @@ async def test_delete_answers_success_and_checks_preconditions(http: aiohttp.Cli
     async with http.delete(path, json={"preconditions": {"uid": made["metadata"]["uid"]}}) as response:
         status = await response.json()
     assert (status["status"], status["details"]["uid"]) == ("Success", made["metadata"]["uid"])
+
+
+async def test_the_namespaces_of_the_system_stay(http: aiohttp.ClientSession, served: Any) -> None:
+    async with http.delete("/api/v1/namespaces/default") as response:
+        status = await response.json()
+    assert (response.status, status["reason"]) == (403, "Forbidden")
+    assert status["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
+    assert served.store.get("/namespaces", None, "default")["status"]["phase"] == "Active"
 
 
 async def test_deleting_a_collection_by_label(http: aiohttp.ClientSession) -> None:

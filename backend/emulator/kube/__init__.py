@@ -1,0 +1,1 @@
+"""The Kubernetes side of the emulated cloud: one API server per cluster, with the objects behind it."""

@@ -1,0 +1,54 @@
+"""Objects and lists as a client wants them: in the version of its path, plain or as a Table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from backend.emulator.kube import body, tables
+from backend.emulator.kube.objects import Object, Objects
+from backend.emulator.kube.target import Target
+
+
+def versioned(obj: Object, place: Target) -> Object:
+    """An object in the version that was asked for."""
+    wanted = place.kind.api_version(place.version)
+    return obj if obj["apiVersion"] == wanted or place.subresource == "scale" else {**obj, "apiVersion": wanted}
+
+
+def one(
+    request: web.Request,
+    store: Objects,
+    place: Target,
+    obj: Object,
+    *,
+    status: int = 200,
+    warnings: list[str] | None = None,
+) -> web.Response:
+    """The answer with one object."""
+    obj = versioned(obj, place)
+    if body.wants_table(request) and place.subresource != "scale":
+        obj = _table(request, store, place, [obj], obj["metadata"].get("resourceVersion", ""))
+    return body.answer(request, obj, status=status, warnings=warnings)
+
+
+def many(request: web.Request, store: Objects, place: Target, objects: Sequence[Object]) -> web.Response:
+    """The answer with a list, at the present resourceVersion."""
+    found = [versioned(obj, place) for obj in objects]
+    revision = str(store.revision)
+    if body.wants_table(request):
+        return body.answer(request, _table(request, store, place, found, revision))
+    document = {
+        "kind": f"{place.kind.kind}List",
+        "apiVersion": place.kind.api_version(place.version),
+        "metadata": {"resourceVersion": revision},
+        "items": found,
+    }
+    return body.answer(request, document)
+
+
+def _table(request: web.Request, store: Objects, place: Target, objects: Sequence[Object], revision: str) -> Object:
+    include = request.query.get("includeObject") or "Metadata"
+    meta = {"resourceVersion": revision}
+    return tables.table(place.kind, place.version, objects, meta, now=store.now(), include=include)
