@@ -1,0 +1,117 @@
+"""Clusters and node pools (Kubernetes Engine).
+
+A location is always the cluster's region: a regional cluster is not found at one of its zones. Invariant: what this API
+calls an operation is no long-running operation of the common kind; it is read by its bare name.
+"""
+
+from __future__ import annotations
+
+from backend.clients.google import Google, Json, Service
+from backend.errors import NotFound
+
+CLUSTER_MANAGER = Service("google.cloud.container_v1", "ClusterManagerClient", "container")
+
+
+class Container:
+    """The project's clusters."""
+
+    def __init__(self, google: Google) -> None:
+        self._google = google
+
+    def _location(self, location: str) -> str:
+        return f"projects/{self._google.project}/locations/{location}"
+
+    def _cluster(self, location: str, name: str) -> str:
+        return f"{self._location(location)}/clusters/{name}"
+
+    async def server_config(self, location: str) -> Json:
+        """The versions that a location offers, by release channel."""
+        return await self._call(
+            "get_server_config",
+            "GetServerConfigRequest",
+            {"name": self._location(location)},
+            doing=f"reading the GKE versions of {location}",
+        )
+
+    async def cluster(self, location: str, name: str) -> Json | None:
+        """One cluster; ``None`` when absent."""
+        try:
+            return await self._call(
+                "get_cluster",
+                "GetClusterRequest",
+                {"name": self._cluster(location, name)},
+                doing=f"reading cluster {name} in {location}",
+            )
+        except NotFound:
+            return None
+
+    async def create_cluster(self, location: str, cluster: Json) -> Json:
+        """Ask for a cluster and give the operation; raises ``AlreadyExists``."""
+        return await self._call(
+            "create_cluster",
+            "CreateClusterRequest",
+            {"parent": self._location(location), "cluster": cluster},
+            doing=f"creating cluster {cluster['name']} in {location}",
+            repeat=False,
+        )
+
+    async def update_cluster(self, location: str, name: str, update: Json) -> Json:
+        """Ask for one change of a cluster (``ClusterUpdate``) and give the operation; raises ``Busy``."""
+        return await self._call(
+            "update_cluster",
+            "UpdateClusterRequest",
+            {"name": self._cluster(location, name), "update": update},
+            doing=f"changing cluster {name} in {location}",
+        )
+
+    async def delete_cluster(self, location: str, name: str) -> Json:
+        """Ask for a cluster's deletion and give the operation; raises ``NotFound`` and ``Busy``."""
+        return await self._call(
+            "delete_cluster",
+            "DeleteClusterRequest",
+            {"name": self._cluster(location, name)},
+            doing=f"deleting cluster {name} in {location}",
+        )
+
+    async def node_pool(self, location: str, cluster: str, name: str) -> Json | None:
+        """One node pool; ``None`` when it or its cluster is absent."""
+        try:
+            return await self._call(
+                "get_node_pool",
+                "GetNodePoolRequest",
+                {"name": f"{self._cluster(location, cluster)}/nodePools/{name}"},
+                doing=f"reading node pool {name} of {cluster}",
+            )
+        except NotFound:
+            return None
+
+    async def create_node_pool(self, location: str, cluster: str, pool: Json) -> Json:
+        """Ask for a node pool and give the operation; raises ``AlreadyExists``, ``Busy`` and ``QuotaExceeded``."""
+        return await self._call(
+            "create_node_pool",
+            "CreateNodePoolRequest",
+            {"parent": self._cluster(location, cluster), "nodePool": pool},
+            doing=f"creating node pool {pool['name']} of {cluster}",
+            repeat=False,
+        )
+
+    async def delete_node_pool(self, location: str, cluster: str, name: str) -> Json:
+        """Ask for a node pool's deletion and give the operation; raises ``NotFound`` and ``Busy``."""
+        return await self._call(
+            "delete_node_pool",
+            "DeleteNodePoolRequest",
+            {"name": f"{self._cluster(location, cluster)}/nodePools/{name}"},
+            doing=f"deleting node pool {name} of {cluster}",
+        )
+
+    async def operation(self, location: str, name: str) -> Json:
+        """State of an operation: ``status``, ``detail``, ``progress`` and, when it failed, ``error``."""
+        return await self._call(
+            "get_operation",
+            "GetOperationRequest",
+            {"name": f"{self._location(location)}/operations/{name}"},
+            doing=f"asking for operation {name}",
+        )
+
+    async def _call(self, method: str, request: str, body: Json, *, doing: str, repeat: bool = True) -> Json:
+        return await self._google.call(CLUSTER_MANAGER, method, request, body, doing=doing, repeat=repeat)

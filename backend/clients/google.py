@@ -1,0 +1,236 @@
+"""Calls of Google's synchronous REST clients from asynchronous code.
+
+No package of Google's has an asynchronous REST transport, so each call runs in a thread. Requests go in and answers
+come out as plain dicts in Google's own JSON form (camelCase, enums by name). Invariants: importing this module loads
+none of the SDK; the SDK's own retries, which last minutes, are off; every failure leaves as an error of
+``backend.errors``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backend.clients import failures
+from backend.errors import CloudError, RateLimited, Unavailable
+
+if TYPE_CHECKING:
+    from backend.clients.connect import Connection
+
+Json = dict[str, Any]
+Found = TypeVar("Found")
+
+THREADS = 16
+"""Calls that run at the same time."""
+CALL_TIMEOUT_S = 30.0
+"""Longest wait for one answer."""
+PAUSES_S = (0.25, 0.5)
+"""Pauses before the second and the third try."""
+LONGEST_RETRY_AFTER_S = 10.0
+
+_importing = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One client class of Google's SDK."""
+
+    module: str
+    """Import name of its package, such as ``google.cloud.container_v1``."""
+    client: str
+    """Name of the class."""
+    api: str
+    """Key of its base URL in ``Connection.endpoints``, and its host name before ``.googleapis.com``."""
+
+
+def load(module: str) -> Any:
+    """Import a package of the SDK, one at a time; takes up to two seconds of CPU, so call it in a thread."""
+    with _importing:
+        return importlib.import_module(module)
+
+
+def prefetch(modules: Iterable[str]) -> None:
+    """Begin to import packages in the background, in this order; a failure shows at the first real use."""
+
+    def run() -> None:
+        for module in modules:
+            with contextlib.suppress(ImportError):
+                load(module)
+
+    threading.Thread(target=run, name="google-sdk-import", daemon=True).start()
+
+
+class Google:
+    """One connection's clients and the threads in which they are called."""
+
+    def __init__(self, connection: Connection, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.connection = connection
+        self._sleep = sleep
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="google")
+        self._clients: dict[Service, Any] = {}
+        self._building = threading.Lock()
+        self._under_way: dict[str, asyncio.Task[Any]] = {}
+
+    @property
+    def project(self) -> str:
+        """Id of the project that everything is in."""
+        return self.connection.project
+
+    async def call(
+        self, service: Service, method: str, request: str, body: Json, *, doing: str, repeat: bool = True
+    ) -> Json:
+        """Call a method and give its answer.
+
+        ``request`` names the message class that ``body`` is the JSON of. ``repeat`` says whether the call may be made
+        again after a failure of which nobody knows whether it was carried out. Raises ``CloudError``.
+        """
+
+        def run(client: Any, module: Any) -> Json:
+            ask = getattr(client, method)
+            return plain(ask(message(getattr(module, request), body), retry=None, timeout=CALL_TIMEOUT_S))
+
+        return await self._tried(service, run, doing=doing, repeat=repeat)
+
+    async def list(
+        self,
+        service: Service,
+        method: str,
+        request: str,
+        body: Json,
+        *,
+        doing: str,
+        pick: Callable[[Any], Iterable[Any]] = lambda item: (item,),
+    ) -> list[Json]:
+        """Call a paged method and give the items of all pages; ``pick`` gets them out of what the pager yields."""
+
+        def run(client: Any, module: Any) -> list[Json]:
+            ask = getattr(client, method)
+            pages = ask(message(getattr(module, request), body), retry=None, timeout=CALL_TIMEOUT_S)
+            return [plain(item) for outer in pages for item in pick(outer)]
+
+        return await self._tried(service, run, doing=doing, repeat=True)
+
+    async def operation(self, service: Service, name: str, *, doing: str) -> Json:
+        """Give the state of a long-running operation of Fleet or Service Usage: ``name``, ``done``, ``error``."""
+
+        def run(client: Any, _: Any) -> Json:
+            found = client.transport.operations_client.get_operation(name, retry=None, timeout=CALL_TIMEOUT_S)
+            return _operation(found)
+
+        return await self._tried(service, run, doing=doing, repeat=True)
+
+    async def shared(self, key: str, read: Callable[[], Awaitable[Found]]) -> Found:
+        """Make a read, or join the same read when somebody has it under way already."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.ensure_future(read())
+            self._under_way[key] = task
+            task.add_done_callback(lambda done: self._landed(key, done))
+        found: Found = await asyncio.shield(task)
+        return found
+
+    def _landed(self, key: str, task: asyncio.Task[Any]) -> None:
+        self._under_way.pop(key, None)
+        if not task.cancelled():
+            task.exception()
+
+    async def token(self) -> str:
+        """Give the bearer token, refreshed when it is due; raises ``Unauthenticated`` or ``Unavailable``."""
+
+        def run() -> str:
+            credentials = self.connection.credentials
+            try:
+                if not credentials.valid:
+                    from google.auth.transport.requests import Request
+
+                    credentials.refresh(Request())
+            except Exception as error:
+                raise self._mapped(error, "getting an access token", "oauth2.googleapis.com") from error
+            return str(credentials.token)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def close(self) -> None:
+        """Close connections and threads; calls under way end by themselves."""
+        for task in list(self._under_way.values()):
+            task.cancel()
+        for client in self._clients.values():
+            client.transport.close()
+        self._clients.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _tried(self, service: Service, run: Callable[[Any, Any], Found], *, doing: str, repeat: bool) -> Found:
+        loop = asyncio.get_running_loop()
+
+        def once() -> Found:
+            try:
+                module = load(service.module)
+                return run(self._client(service, module), module)
+            except Exception as error:
+                raise self._mapped(error, doing, self._url(service)) from error
+
+        for pause in PAUSES_S:
+            try:
+                return await loop.run_in_executor(self._threads, once)
+            except RateLimited as error:
+                wait = failures.retry_after_s(error) or pause
+            except Unavailable:
+                if not repeat:
+                    raise
+                wait = pause
+            await self._sleep(min(wait, LONGEST_RETRY_AFTER_S))
+        return await loop.run_in_executor(self._threads, once)
+
+    def _mapped(self, error: Exception, doing: str, url: str) -> Exception:
+        if isinstance(error, CloudError):
+            return error
+        return failures.of_exception(error, doing=doing, connection=self.connection, url=url) or error
+
+    def _url(self, service: Service) -> str:
+        return self.connection.endpoints.get(service.api, f"https://{service.api}.googleapis.com")
+
+    def _client(self, service: Service, module: Any) -> Any:
+        from google.api_core.client_options import ClientOptions
+
+        with self._building:
+            if service not in self._clients:
+                self._clients[service] = getattr(module, service.client)(
+                    credentials=self.connection.credentials,
+                    transport="rest",
+                    client_options=ClientOptions(api_endpoint=self._url(service)),
+                )
+            return self._clients[service]
+
+
+def message(kind: Any, body: Json) -> Any:
+    """Make a request message from its JSON form; raises ``ParseError`` for a field that it does not have."""
+    from google.protobuf import json_format
+
+    made = kind()
+    json_format.ParseDict(body, kind.pb(made))
+    return made
+
+
+def plain(answer: Any) -> Json:
+    """Give an answer in Google's JSON form; of a long-running operation only name, done and error."""
+    from google.protobuf import json_format
+
+    if answer is None:
+        return {}
+    if hasattr(answer, "operation"):
+        return _operation(answer.operation)
+    raw = type(answer).pb(answer) if hasattr(type(answer), "pb") else answer
+    return dict(json_format.MessageToDict(raw))
+
+
+def _operation(raw: Any) -> Json:
+    state: Json = {"name": raw.name, "done": raw.done}
+    if raw.HasField("error"):
+        state["error"] = {"code": raw.error.code, "message": raw.error.message}
+    return state

@@ -1,0 +1,296 @@
+"""Prompts through the relay to an address of the gateway, and who served them.
+
+The gateway's addresses are private to the VPC: a prompt goes through the API server's Pod proxy to the relay, which
+forwards it. Invariants: every prompt carries a request id of its own; who served it is read from the model servers'
+request logs and never guessed, ``None`` with the reason when it is not found; an answer of the gateway's, good or bad,
+is an ``Answer``, and ``PromptError`` means that the gateway was not reached at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from backend.clients.kinds import POD
+from backend.clients.sse import Events
+from backend.errors import CloudError, InvalidRequest, NotFound, PromptError, Unavailable
+
+if TYPE_CHECKING:
+    from backend.clients.kube import Kube, ProxyResponse
+
+RELAY_POD, RELAY_PORT = "mcig-relay", 8080
+CONTAINER = "vllm"
+LOG_PATIENCE_S = 2.0
+"""How long to look for a request in the logs, which reach the API server a little late."""
+LOG_PAUSE_S = 0.25
+_LOG_MARGIN_S = 15.0
+_READ_MARGIN_S = 60.0
+_LONGEST_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to ask of the model."""
+
+    text: str
+    model: str
+    """The base model's or an adapter's name."""
+    max_tokens: int = 64
+    temperature: float = 0.0
+    objective: str | None = None
+    """InferenceObjective to name in the request's header."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedBy:
+    """The model server that answered."""
+
+    cluster: str
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from one address."""
+
+    status: int
+    """HTTP status of the gateway's answer."""
+    address: str
+    region: str
+    model: str
+    request_id: str
+    text: str = ""
+    usage: Mapping[str, int] | None = None
+    """Token counts, as the model server reports them."""
+    ttft_s: float | None = None
+    """Seconds to the first token, measured inside the VPC by the relay."""
+    total_s: float | None = None
+    """Seconds to the last token, measured here."""
+    way_s: float | None = None
+    """Seconds of the way to the relay and back, which are no part of ``ttft_s``."""
+    served_by: ServedBy | None = None
+    served_by_reason: str = ""
+    """Why ``served_by`` is unknown; empty when it is known."""
+    error: str = ""
+    """What the gateway or the model server says when it did not answer."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model answered in full."""
+        return self.status == 200 and not self.error
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the answer as ``mcig prompt --json`` prints it."""
+        served = self.served_by
+        return {
+            "status": self.status,
+            "address": self.address,
+            "region": self.region,
+            "model": self.model,
+            "request_id": self.request_id,
+            "served_by": None if served is None else {"cluster": served.cluster, "pod": served.pod},
+            "served_by_reason": self.served_by_reason,
+            "text": self.text,
+            "usage": None if self.usage is None else dict(self.usage),
+            "ttft_s": self.ttft_s,
+            "total_s": self.total_s,
+            "way_s": self.way_s,
+            "error": self.error,
+        }
+
+
+async def prompt(
+    relay: Kube,
+    kubes: Mapping[str, Kube],
+    ask: Ask,
+    *,
+    namespace: str,
+    app: str,
+    region: str,
+    address: str,
+    port: int,
+    timeout_s: float,
+    on_token: Callable[[str], None] | None = None,
+) -> Answer:
+    """Ask through one address and find out who answered.
+
+    ``relay`` is the config cluster's API, ``kubes`` those of all clusters by name; ``app`` is the model servers' label.
+    ``timeout_s`` is the load balancer's. Raises ``PromptError`` when the relay is not reached.
+    """
+    request_id = uuid.uuid4().hex
+    began = time.monotonic()
+    stream = _Stream(on_token)
+    headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
+    if ask.objective is not None:
+        headers["x-gateway-inference-objective"] = ask.objective
+    body = {
+        "model": ask.model,
+        "prompt": ask.text,
+        "max_tokens": ask.max_tokens,
+        "temperature": ask.temperature,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    path = f"to/{address}:{port}/v1/completions"
+    silence_s = timeout_s + _READ_MARGIN_S
+    try:
+        async with relay.proxy(
+            namespace, RELAY_POD, RELAY_PORT, path, method="POST", body=body, headers=headers, read_timeout_s=silence_s
+        ) as response:
+            status, waited_s = response.status, _relay_wait_s(response)
+            await _read(response, stream, address)
+    except (Unavailable, NotFound) as error:
+        raise PromptError(
+            f"the relay on the config cluster could not be reached: {error.message}", cause=error.cause, fix=error.fix
+        ) from error
+    total_s = time.monotonic() - began
+    first_s = None if stream.first_at is None else stream.first_at - began
+    answer = Answer(
+        status=status,
+        address=address,
+        region=region,
+        model=ask.model,
+        request_id=request_id,
+        text=stream.text,
+        usage=stream.usage,
+        ttft_s=None if first_s is None else waited_s if waited_s is not None else first_s,
+        total_s=total_s,
+        way_s=None if first_s is None or waited_s is None else max(first_s - waited_s, 0.0),
+        error=stream.error,
+    )
+    if status != 200:
+        return replace(answer, served_by_reason="the gateway did not pass the answer of a model server")
+    served, reason = await served_by(kubes, request_id, namespace=namespace, app=app, since_s=total_s + _LOG_MARGIN_S)
+    return replace(answer, served_by=served, served_by_reason=reason)
+
+
+async def served_by(
+    kubes: Mapping[str, Kube],
+    request_id: str,
+    *,
+    namespace: str,
+    app: str,
+    since_s: float,
+    patience_s: float = LOG_PATIENCE_S,
+) -> tuple[ServedBy | None, str]:
+    """Find a request in the model servers' logs of all clusters; ``None`` with the reason when it is in none."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        looks = [
+            _in_cluster(kube, name, request_id, namespace=namespace, app=app, since_s=since_s)
+            for name, kube in kubes.items()
+        ]
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        problems = []
+        for result in found:
+            if isinstance(result, ServedBy):
+                return result, ""
+            if isinstance(result, CloudError):
+                problems.append(result.message)
+            elif isinstance(result, BaseException):
+                raise result
+        if time.monotonic() >= deadline:
+            return None, "; ".join(problems) or "no model server has logged the request id"
+        await asyncio.sleep(LOG_PAUSE_S)
+
+
+async def _in_cluster(
+    kube: Kube, cluster: str, request_id: str, *, namespace: str, app: str, since_s: float
+) -> ServedBy | None:
+    pods = [pod["metadata"]["name"] for pod in await kube.list(POD, namespace, {"app": app})]
+    logs = await asyncio.gather(*(_log(kube, namespace, pod, since_s) for pod in pods))
+    return next((ServedBy(cluster, pod) for pod, log in zip(pods, logs, strict=True) if request_id in log), None)
+
+
+async def _log(kube: Kube, namespace: str, pod: str, since_s: float) -> str:
+    try:
+        return await kube.logs(namespace, pod, CONTAINER, since_s)
+    except InvalidRequest:
+        return ""
+
+
+class _Stream:
+    """What a streamed completion has said so far."""
+
+    def __init__(self, on_token: Callable[[str], None] | None) -> None:
+        self._on_token = on_token
+        self.text = ""
+        self.usage: dict[str, int] | None = None
+        self.first_at: float | None = None
+        self.error = ""
+
+    def take(self, data: str) -> None:
+        """Take the data of one event; what is not a completion's JSON is passed over."""
+        try:
+            said = json.loads(data)
+        except ValueError:
+            return
+        if not isinstance(said, dict):
+            return
+        if "error" in said or said.get("object") == "error":
+            self.error = _error_text(data.encode())
+            return
+        if isinstance(said.get("usage"), dict):
+            self.usage = {name: count for name, count in said["usage"].items() if isinstance(count, int)}
+        choices = said.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        token = choice.get("text") if isinstance(choice, dict) else None
+        if isinstance(token, str):
+            self.first_at = time.monotonic() if self.first_at is None else self.first_at
+            self.text += token
+            if self._on_token is not None and token:
+                self._on_token(token)
+
+
+async def _read(response: ProxyResponse, stream: _Stream, address: str) -> None:
+    if response.status != 200:
+        body = await response.read()
+        if "x-mcig-relay-ttfb-ms" not in response.headers and "x-mcig-relay-error" not in response.headers:
+            raise PromptError(
+                f"the relay did not answer: {_error_text(body) or f'HTTP {response.status}'}",
+                cause="its Pod has ended or is not ready, or your account may not use the Pod proxy",
+                fix="run the prompt again: mcig starts the relay anew; the permission is container.pods.proxy",
+            )
+        stream.error = _error_text(body) or f"HTTP {response.status}"
+        return
+    events = Events()
+    try:
+        if response.headers.get("Content-Type", "").startswith("application/json"):
+            stream.take((await response.read()).decode(errors="replace"))
+            return
+        async for piece in response.chunks():
+            for data in events.feed(piece):
+                stream.take(data)
+        for data in events.end():
+            stream.take(data)
+    except Unavailable as error:
+        stream.error = f"{address}: {error.message}"
+
+
+def _relay_wait_s(response: ProxyResponse) -> float | None:
+    try:
+        return float(response.headers["x-mcig-relay-ttfb-ms"]) / 1000
+    except (KeyError, ValueError):
+        return None
+
+
+def _error_text(body: bytes) -> str:
+    """The words of an error: the model server's JSON, the relay's, the API server's, or plain text."""
+    text = body.decode(errors="replace").strip()
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return text[:_LONGEST_ERROR]
+    if isinstance(said, dict):
+        inner = said.get("error")
+        for place in (inner, said):
+            if isinstance(place, dict) and isinstance(place.get("message"), str):
+                return str(place["message"])[:_LONGEST_ERROR]
+        if isinstance(inner, str):
+            return inner[:_LONGEST_ERROR]
+    return text[:_LONGEST_ERROR]

@@ -1,0 +1,329 @@
+"""The Kubernetes API of one cluster.
+
+Speaks plain JSON objects over kubernetes.aio's REST client: a few well-known paths need neither its models nor
+discovery. Invariants: nothing is loaded and nobody is asked before the first request; every failure is a
+``CloudError``; equal lists that are asked for at the same time share one request, and a read never shares with one that
+began before a write of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from backend.clients.kinds import POD, Kind
+from backend.clients.kube_errors import error_of
+from backend.errors import Unavailable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+Object = dict[str, Any]
+Objects = list[Object]
+Locate = Callable[[], Awaitable[tuple[str, bytes]]]
+"""Finds the API server: its URL and its certificate authority in PEM; raises ``NotFound`` while there is none."""
+
+REQUEST_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 20.0
+ATTEMPTS = 4
+"""Times a request is sent while the server answers Retry-After, as kubectl does."""
+LONGEST_RETRY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyResponse:
+    """A Pod's answer through the API server, still arriving."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names are looked up without regard to case."""
+    _response: aiohttp.ClientResponse
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Give the body piece by piece as it arrives; raises ``Unavailable`` when it breaks off."""
+        import aiohttp
+
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(
+                "the answer broke off before its end",
+                cause=str(error) or type(error).__name__,
+                fix="send it again; if it keeps happening look at the gateway with `mcig status`",
+            ) from error
+
+    async def read(self) -> bytes:
+        """Give the whole body."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+
+class Kube:
+    """The API server of one cluster; safe to share between tasks of one event loop."""
+
+    def __init__(self, server: str, ca_pem: bytes, token: Callable[[], Awaitable[str]], *, cluster: str = "") -> None:
+        async def here() -> tuple[str, bytes]:
+            return server, ca_pem
+
+        self._locate: Locate = here
+        self._token = token
+        self._cluster = cluster
+        self._connecting = asyncio.Lock()
+        self._api: Any = None
+        self._lists: dict[tuple[int, str], asyncio.Task[Objects]] = {}
+        self._writes = 0
+
+    @classmethod
+    def lazily(cls, locate: Locate, token: Callable[[], Awaitable[str]], *, cluster: str = "") -> Kube:
+        """Make a client that finds its server at the first request; a failure to find it is not remembered."""
+        kube = cls("", b"", token, cluster=cluster)
+        kube._locate = locate
+        return kube
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """Read one object; ``None`` when it, its namespace or its kind is absent."""
+        status, body = await self._send("GET", kind.path(namespace, name), f"read {_named(kind, namespace, name)}")
+        return None if status == 404 else _object(body)
+
+    async def list(self, kind: Kind, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> Objects:
+        """Read all objects of a kind, in one namespace or in all; empty when the cluster does not know the kind."""
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())} if labels else {}
+        key = (self._writes, _url(kind.path(namespace), query))
+        flight = self._lists.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._list(kind, key[1]), name=f"list {kind.plural}")
+            self._lists[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return list(await asyncio.shield(flight))
+
+    async def apply(
+        self, obj: Mapping[str, Any], *, manager: str, dry_run: bool = False, force: bool = False
+    ) -> Object:
+        """Apply an object on the server's side, unknown fields refused; give it as the server then has it.
+
+        ``force`` takes fields over from other managers; without it their fields raise ``Conflict``.
+        """
+        kind, meta = Kind.of(obj), obj["metadata"]
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        query |= {"dryRun": "All"} if dry_run else {}
+        query |= {"force": "true"} if force else {}
+        namespace, name = meta.get("namespace"), meta["name"]
+        _, body = await self._send(
+            "PATCH",
+            _url(kind.path(namespace, name), query),
+            f"apply {_named(kind, namespace, name)}",
+            body=obj,
+            content_type="application/apply-patch+yaml",
+            missing_is_an_error=True,
+            writes=not dry_run,
+        )
+        return _object(body)
+
+    async def create(self, obj: Mapping[str, Any], *, manager: str = "mcig") -> Object:
+        """Create an object; raises ``AlreadyExists``."""
+        kind, meta = Kind.of(obj), obj["metadata"]
+        namespace = meta.get("namespace")
+        _, body = await self._send(
+            "POST",
+            _url(kind.path(namespace), {"fieldManager": manager, "fieldValidation": "Strict"}),
+            f"create {_named(kind, namespace, meta['name'])}",
+            body=obj,
+            missing_is_an_error=True,
+            writes=True,
+        )
+        return _object(body)
+
+    async def replace(self, obj: Mapping[str, Any], *, manager: str = "mcig") -> Object:
+        """Replace an object as a whole; raises ``NotFound``, and ``Conflict`` when its resourceVersion is old."""
+        kind, meta = Kind.of(obj), obj["metadata"]
+        namespace, name = meta.get("namespace"), meta["name"]
+        _, body = await self._send(
+            "PUT",
+            _url(kind.path(namespace, name), {"fieldManager": manager, "fieldValidation": "Strict"}),
+            f"replace {_named(kind, namespace, name)}",
+            body=obj,
+            missing_is_an_error=True,
+            writes=True,
+        )
+        return _object(body)
+
+    async def delete(self, kind: Kind, namespace: str | None, name: str) -> bool:
+        """Ask for an object's deletion, its dependents after it; ``False`` when it was not there."""
+        url = _url(kind.path(namespace, name), {"propagationPolicy": "Background"})
+        status, _ = await self._send("DELETE", url, f"delete {_named(kind, namespace, name)}", writes=True)
+        return status != 404
+
+    async def logs(self, namespace: str, pod: str, container: str, since_s: float) -> str:
+        """Read what a container has written in the last seconds; empty when the Pod is gone."""
+        query = {"container": container, "sinceSeconds": str(max(1, math.ceil(since_s)))}
+        url = _url(f"{POD.path(namespace, pod)}/log", query)
+        status, body = await self._send("GET", url, f"read the log of Pod {namespace}/{pod}")
+        return "" if status == 404 else body.decode(errors="replace")
+
+    @asynccontextmanager
+    async def proxy(
+        self,
+        namespace: str,
+        pod: str,
+        port: int,
+        path: str,
+        *,
+        method: str = "GET",
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout_s: float = 300.0,
+    ) -> AsyncIterator[ProxyResponse]:
+        """Send a request to a Pod's port through the API server and stream the answer, whatever its status.
+
+        ``body`` is sent as JSON. ``read_timeout_s`` bounds the silence between two pieces of the answer. The API server
+        keeps the bearer token to itself. Raises ``Unavailable`` without a connection to the API server.
+        """
+        target = f"{POD.path(namespace)}/{quote(pod, safe='')}:{port}/proxy/{path.lstrip('/')}"
+        response = await self._open(
+            method, target, f"reach Pod {namespace}/{pod}", body=body, headers=headers, read_timeout_s=read_timeout_s
+        )
+        try:
+            yield ProxyResponse(response.status, response.headers, response)
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        for flight in list(self._lists.values()):
+            flight.cancel()
+        await asyncio.gather(*self._lists.values(), return_exceptions=True)
+        api, self._api = self._api, None
+        if api is not None:
+            await api.close()
+
+    async def _list(self, kind: Kind, url: str) -> Objects:
+        status, body = await self._send("GET", url, f"list {kind.plural}")
+        if status == 404:
+            return []
+        shape = {"apiVersion": kind.group_version, "kind": kind.name}
+        return [shape | item for item in _object(body).get("items") or ()]
+
+    def _landed(self, key: tuple[int, str], flight: asyncio.Task[Objects]) -> None:
+        self._lists.pop(key, None)
+        if not flight.cancelled():
+            flight.exception()
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        doing: str,
+        *,
+        body: Any = None,
+        content_type: str = "application/json",
+        missing_is_an_error: bool = False,
+        writes: bool = False,
+    ) -> tuple[int, bytes]:
+        import aiohttp
+
+        doing = f"{doing} on {self._cluster}" if self._cluster else doing
+        for attempt in range(1, ATTEMPTS + 1):
+            response = await self._open(method, url, doing, body=body, headers={"Content-Type": content_type})
+            if writes:
+                self._writes += 1
+            try:
+                data = await response.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _no_connection(doing, error) from error
+            finally:
+                response.release()
+            pause = _retry_after(response.headers) if response.status in {429, 503} else None
+            if pause is None or attempt == ATTEMPTS:
+                break
+            await asyncio.sleep(pause)
+        if response.status == 404 and not missing_is_an_error:
+            return 404, data
+        if response.status >= 400:
+            raise error_of(response.status, data, doing)
+        return response.status, data
+
+    async def _open(
+        self,
+        method: str,
+        url: str,
+        doing: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout_s: float | None = None,
+    ) -> aiohttp.ClientResponse:
+        import aiohttp
+
+        api = await self._connected()
+        sent = {"Accept": "application/json, */*", **(headers or {}), "Authorization": f"Bearer {await self._token()}"}
+        timeout = aiohttp.ClientTimeout(
+            total=REQUEST_TIMEOUT_S if read_timeout_s is None else None,
+            sock_connect=CONNECT_TIMEOUT_S,
+            sock_read=read_timeout_s,
+        )
+        try:
+            answer = await api.rest_client.request(
+                method, api.configuration.host + url, headers=sent, body=body, _request_timeout=timeout
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _no_connection(doing, error) from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _connected(self) -> Any:
+        async with self._connecting:
+            if self._api is None:
+                server, ca_pem = await self._locate()
+                self._api = await asyncio.to_thread(_api_client, server, ca_pem)
+            return self._api
+
+
+def _api_client(server: str, ca_pem: bytes) -> Any:
+    from kubernetes.aio.client import ApiClient, Configuration
+
+    host = server if "://" in server else f"https://{server}"
+    settings = {"trust_env": not _loopback(host)}
+    return ApiClient(Configuration(host=host, ca_cert_data=ca_pem.decode(), client_session_kwargs=settings))
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _no_connection(doing: str, error: BaseException) -> Unavailable:
+    return Unavailable(
+        f"cannot {doing}: no answer from the cluster's API server",
+        cause=str(error) or type(error).__name__,
+        fix="check the network way to the cluster (VPN, authorized networks), then run the same command again",
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        return min(float(headers["Retry-After"]), LONGEST_RETRY_S)
+    except (KeyError, ValueError):
+        return None
+
+
+def _url(path: str, query: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _object(body: bytes) -> Object:
+    found: Object = json.loads(body)
+    return found
+
+
+def _named(kind: Kind, namespace: str | None, name: str) -> str:
+    return f"{kind.name or kind.plural} {namespace}/{name}" if namespace else f"{kind.name or kind.plural} {name}"

@@ -1,0 +1,254 @@
+"""The rows ``cluster/NAME``: one regional cluster each, with a small default pool.
+
+Invariant: a cluster that mcig did not make is used as it is when it fits, gets what it lacks one change at a time, and
+is never deleted.
+"""
+
+from __future__ import annotations
+
+from backend import catalog
+from backend.clients import Clients
+from backend.clients.google import Json
+from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
+from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled
+from backend.resources import marks, network, services, versions
+from backend.resources.cluster_shape import NETWORK, VERSION, body, differences, update
+from backend.resources.gke import WORKING, follow
+from backend.resources.waiting import Watch
+from backend.spec import ClusterSpec, GatewaySpec, Provisioning
+
+TIMEOUT_S = 60 * 60.0
+ZONES_PER_REGION = 3
+"""Zones in which a regional cluster has nodes unless it is told otherwise."""
+STATUS = "status"
+
+_DEPARTURES = (
+    Departure(
+        document="creates the cluster without a workload pool",
+        mcig="creates it with --workload-pool=PROJECT.svc.id.goog",
+        because="multi-cluster gateways need Workload Identity Federation",
+    ),
+    Departure(
+        document="names no size for the default pool, which makes three nodes in each zone",
+        mcig="makes as many as default_pool.nodes_per_zone says",
+        because="nine large machines a cluster cost about nine dollars an hour and do nothing",
+    ),
+    Departure(
+        document="goes on with --async before the cluster runs",
+        mcig="waits for the operation",
+        because="node pools, credentials and registration are refused until the cluster runs",
+    ),
+)
+
+
+def resource_id(name: str) -> ResourceId:
+    """Id of a cluster's row."""
+    return ResourceId(f"cluster/{name}")
+
+
+class GkeCluster(Resource[Json]):
+    """One regional cluster."""
+
+    def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
+        self.id = resource_id(cluster.name)
+        self.depends_on = frozenset({services.ID, network.resource_id(cluster.region)})
+        self._spec = spec
+        self._cluster = cluster
+        self._name, self._region = cluster.name, cluster.region
+        self._clients = clients
+        self._operation: str | None = None
+
+    @property
+    def about(self) -> About:
+        """What can be said without asking any cloud."""
+        pool = self._cluster.default_pool
+        machine = catalog.price(pool.machine_type, self._region, Provisioning.ON_DEMAND) or 0.0
+        return About(
+            title=f"Create cluster {self._name}",
+            region=self._region,
+            command=self._command(),
+            permissions=(
+                "container.clusters.create",
+                "container.clusters.get",
+                "container.clusters.update",
+                "container.clusters.delete",
+                "container.operations.get",
+                "compute.networks.use",
+                "iam.serviceAccounts.actAs",
+            ),
+            departures=_DEPARTURES,
+            estimate_s=catalog.duration("cluster"),
+            usd_per_hour=catalog.cluster_fee() + machine * pool.nodes_per_zone * ZONES_PER_REGION,
+        )
+
+    async def observe(self) -> Json | None:
+        """Give the cluster in Google's JSON form."""
+        try:
+            return await self._clients.container.cluster(self._region, self._name)
+        except ServiceDisabled:
+            return None
+
+    def diff(self, observed: Json | None) -> Step:
+        """Create it, go on waiting for it, or give it what it lacks."""
+        if observed is None:
+            return self.create()
+        status = observed.get("status", "")
+        if status == "PROVISIONING":
+            return self.create("already under way")
+        if status == "STOPPING":
+            return self.create("the old one is being deleted")
+        changes = list(differences(self._spec, observed, project=self._clients.project))
+        if status not in WORKING:
+            changes.insert(0, Change(STATUS, status, "RUNNING"))
+        return self.update(*changes, reason="" if self._ours(observed) else "adopted")
+
+    def removal(self, observed: Json | None) -> Step:
+        """Delete it when it was made for this stack."""
+        if observed is not None and not self._ours(observed):
+            return self.no_op(f"not made by mcig: left, at about {self.about.usd_per_hour:.2f} USD/h")
+        return super().removal(observed)
+
+    async def apply(self, step: Step, note: Note) -> None:
+        """Ask for the cluster, or for what an existing one lacks."""
+        watch = self._watch(note, f"creating cluster {self._name}")
+        seen = await self.observe()
+        if seen is not None and seen.get("status") == "STOPPING":
+            await self._gone(watch)
+            seen = None
+        if seen is None:
+            await self._create(watch)
+        elif seen.get("status") != "PROVISIONING":
+            await self._change(seen, watch)
+
+    async def wait(self, note: Note) -> Json:
+        """Return once the cluster runs."""
+        doing = f"creating cluster {self._name}"
+        watch = self._watch(note, doing)
+        if self._operation is not None:
+            await follow(self._clients, watch, self._region, self._operation, doing=doing)
+            self._operation = None
+
+        async def runs() -> Json | None:
+            seen = await self.observe()
+            status = "absent" if seen is None else seen.get("status", "")
+            if seen is None or status in {"ERROR", "STOPPING"}:
+                raise OperationFailed(
+                    f"{doing}: the cluster is {status}{_said(seen)}",
+                    cause="Google accepted the request and could not carry it out, or somebody deleted the cluster",
+                    fix=f"`{self._delete_command()}` clears what is left, then `mcig apply` again",
+                )
+            if status in WORKING:
+                return seen
+            watch.saw(f"the cluster is {status}{_said(seen)}")
+            return None
+
+        return await watch.until(runs)
+
+    async def delete(self, note: Note) -> None:
+        """Delete it with all its node pools and return once it is gone."""
+        doing = f"deleting cluster {self._name}"
+        watch = self._watch(note, doing)
+        seen = await self.observe()
+        if seen is None:
+            return
+        if seen.get("status") != "STOPPING":
+            try:
+                operation = await watch.when_free(
+                    lambda: self._clients.container.delete_cluster(self._region, self._name)
+                )
+            except NotFound:
+                return
+            watch.saw(doing, operation=operation["name"])
+            await follow(self._clients, watch, self._region, operation["name"], doing=doing)
+        await self._gone(watch)
+        await self._clients.forget(self._name)
+
+    def _ours(self, observed: Json) -> bool:
+        return marks.ours(self._spec, observed.get("resourceLabels"))
+
+    async def _create(self, watch: Watch) -> None:
+        config = await self._clients.container.server_config(self._region)
+        version = versions.resolve(self._spec.versions.gke, config, self._spec.versions.channel)
+        wanted = body(self._spec, self._cluster, project=self._clients.project, version=version)
+        try:
+            operation = await watch.when_free(lambda: self._clients.container.create_cluster(self._region, wanted))
+        except AlreadyExists:
+            return
+        self._operation = operation["name"]
+        watch.saw(f"creating cluster {self._name} with GKE {version}", operation=operation["name"])
+
+    async def _change(self, seen: Json, watch: Watch) -> None:
+        for change in differences(self._spec, seen, project=self._clients.project):
+            if change.field in {NETWORK, VERSION}:
+                raise self._unfit(change)
+            await self._change_one(change, watch)
+
+    async def _change_one(self, change: Change, watch: Watch) -> None:
+        doing, wanted = f"changing {change.field} of {self._name}", update(change)
+        operation = await watch.when_free(
+            lambda: self._clients.container.update_cluster(self._region, self._name, wanted)
+        )
+        watch.saw(f"{doing} to {change.after}", operation=operation["name"])
+        await follow(self._clients, watch, self._region, operation["name"], doing=doing)
+
+    def _unfit(self, change: Change) -> InvalidRequest:
+        if change.field == NETWORK:
+            return InvalidRequest(
+                f"cluster {self._name} is in VPC network {change.before}, not in {change.after}",
+                cause="all clusters of one gateway share a VPC network, and a cluster cannot move",
+                fix="set network.vpc to the cluster's, or choose another name for the cluster",
+            )
+        return InvalidRequest(
+            f"cluster {self._name} runs GKE {change.before}, and {change.after} is needed",
+            cause="older versions do not know the inference gateway's objects",
+            fix=(
+                f"gcloud container clusters upgrade {self._name} --master --location={self._region} "
+                f"--cluster-version={versions.lowest(self._spec.versions.gke)} --project={self._clients.project}"
+            ),
+        )
+
+    async def _gone(self, watch: Watch) -> None:
+        async def gone() -> bool | None:
+            if await self.observe() is None:
+                return True
+            watch.saw(f"waiting until {self._name} is gone")
+            return None
+
+        await watch.until(gone)
+
+    def _watch(self, note: Note, what: str) -> Watch:
+        look = (
+            f"gcloud container clusters describe {self._name} --location={self._region} "
+            f"--project={self._clients.project}"
+        )
+        return Watch(note, what, timeout_s=TIMEOUT_S, look=look)
+
+    def _command(self) -> str:
+        spec, pool, project = self._spec, self._cluster.default_pool, self._clients.project
+        place = [] if spec.network.vpc == "default" else [f"--network={spec.network.vpc}"]
+        place += [] if spec.network.subnetwork is None else [f"--subnetwork={spec.network.subnetwork}"]
+        return " ".join(
+            [
+                f"gcloud container clusters create {self._name} --region={self._region} --project={project}",
+                f"--release-channel={spec.versions.channel} --cluster-version={versions.lowest(spec.versions.gke)}",
+                "--gateway-api=standard --hpa-profile=performance --monitoring=SYSTEM,DCGM",
+                f"--enable-managed-prometheus --workload-pool={project}.svc.id.goog",
+                f"--machine-type={pool.machine_type} --disk-type={pool.disk_type} --num-nodes={pool.nodes_per_zone}",
+                *place,
+                f"--labels={marks.flag(spec)}",
+            ]
+        )
+
+    def _delete_command(self) -> str:
+        return (
+            f"gcloud container clusters delete {self._name} --location={self._region} --project={self._clients.project}"
+        )
+
+
+def _said(cluster: Json | None) -> str:
+    if cluster is None:
+        return ""
+    told = cluster.get("statusMessage") or "; ".join(
+        one["message"] for one in cluster.get("conditions", ()) if one.get("message")
+    )
+    return f": {told}" if told else ""

@@ -1,0 +1,233 @@
+"""The row ``fleet-ingress``: the fleet's controller of multi-cluster gateways.
+
+It is a feature that exists once in a fleet and has one config cluster. Invariant: a feature that has another config
+cluster is never re-pointed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend import catalog
+from backend.clients import Clients
+from backend.clients.google import Json
+from backend.clients.kinds import GATEWAY_CLASS
+from backend.engine.resource import About, Change, Departure, Note, Resource, Step
+from backend.errors import AlreadyExists, Conflict, NotFound, ServiceDisabled
+from backend.resources import marks
+from backend.resources.fleet import INGRESS_ID, finished, linked, membership_id, short
+from backend.resources.gke import dig
+from backend.resources.waiting import Watch
+from backend.spec import GatewaySpec
+
+FEATURE = "multiclusteringress"
+TIMEOUT_S = 20 * 60.0
+
+
+def same_membership(one: str, other: str) -> bool:
+    """Compare two resource names of memberships; the project may be an id in one and a number in the other."""
+    return one.partition("/locations/")[2] == other.partition("/locations/")[2] != ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """The feature as it is, beside what it ought to point at."""
+
+    feature: Json
+    membership: str | None
+    """Resource name of the config cluster's membership; ``None`` when it is not registered."""
+
+    @property
+    def points_at(self) -> str:
+        """Resource name of the membership that the feature has as config membership."""
+        return dig(self.feature, "spec.multiclusteringress.configMembership") or ""
+
+    @property
+    def state(self) -> str:
+        """The controller's state: OK, WARNING, ERROR, or why there is none."""
+        if dig(self.feature, "resourceState.state") in {"ENABLING", "DISABLING"}:
+            return str(self.feature["resourceState"]["state"])
+        return str(dig(self.feature, "state.state.code") or "CODE_UNSPECIFIED")
+
+    @property
+    def description(self) -> str:
+        """What the controller says of its state."""
+        return str(dig(self.feature, "state.state.description") or "")
+
+
+class FleetIngress(Resource[Ingress]):
+    """The fleet's multi-cluster gateway controller, with the stack's config cluster."""
+
+    def __init__(self, spec: GatewaySpec, clients: Clients) -> None:
+        self.id = INGRESS_ID
+        self.depends_on = frozenset({membership_id(spec.config_cluster)})
+        self._spec = spec
+        self._config = spec.config
+        self._clients = clients
+        self._operation: str | None = None
+
+    @property
+    def about(self) -> About:
+        """What can be said without asking any cloud."""
+        return About(
+            title=f"Enable multi-cluster gateways with config cluster {self._config.name}",
+            command=(
+                f"gcloud container fleet ingress enable "
+                f"--config-membership={self._clients.fleet.membership_name(self._config.name)} "
+                f"--project={self._clients.project}"
+            ),
+            permissions=(
+                "gkehub.features.create",
+                "gkehub.features.get",
+                "gkehub.features.delete",
+                "gkehub.memberships.list",
+                "gkehub.operations.get",
+            ),
+            departures=(
+                Departure(
+                    document="goes on as soon as gcloud returns, which waits two minutes at most",
+                    mcig="waits until the config cluster has the gateway's GatewayClass, accepted",
+                    because="the controller may need a quarter of an hour, and a Gateway before that is ignored",
+                ),
+            ),
+            estimate_s=catalog.duration("fleet-ingress"),
+        )
+
+    async def observe(self) -> Ingress | None:
+        """Give the feature and the membership it ought to point at."""
+        try:
+            feature = await self._clients.fleet.feature(FEATURE)
+            return None if feature is None else Ingress(feature, await self._membership())
+        except ServiceDisabled:
+            return None
+
+    def diff(self, observed: Ingress | None) -> Step:
+        """Enable it, or say how it is not as it ought to be."""
+        if observed is None:
+            return self.create()
+        if observed.state == "DISABLING":
+            return self.create("the old one is being disabled")
+        if not self._fits(observed):
+            change = Change("spec.multiclusteringress.configMembership", observed.points_at, self._wanted(observed))
+            return self.update(change, reason="the fleet has another config cluster; mcig does not change that")
+        if observed.state == "ENABLING":
+            return self.create("already under way")
+        if observed.state != "OK":
+            return self.update(Change("state.state.code", observed.state, "OK"))
+        return self.no_op("" if self._ours(observed) else "adopted")
+
+    def removal(self, observed: Ingress | None) -> Step:
+        """Disable it when it was enabled for this stack."""
+        if observed is not None and not self._ours(observed):
+            return self.no_op("not made by mcig: left")
+        return super().removal(observed)
+
+    async def apply(self, step: Step, note: Note) -> None:
+        """Ask for the feature; raises ``Conflict`` when it has another config cluster."""
+        seen = await self.observe()
+        if seen is not None and seen.state == "DISABLING":
+            await self._gone(self._watch(note, "disabling the old feature"))
+            seen = None
+        if seen is None:
+            await self._create(note)
+        elif not self._fits(seen):
+            raise self._other_config(seen)
+
+    async def wait(self, note: Note) -> Ingress:
+        """Return once the controller runs and its GatewayClass is accepted on the config cluster."""
+        doing = "enabling multi-cluster gateways"
+        watch = self._watch(note, doing)
+        if self._operation is not None:
+            await finished(self._clients, watch, self._operation, doing)
+            self._operation = None
+
+        async def ok() -> Ingress | None:
+            seen = await self.observe()
+            state = "absent" if seen is None else seen.state
+            if state == "OK":
+                return seen
+            said = f": {seen.description}" if seen is not None and seen.description else ""
+            watch.saw(f"the multi-cluster gateway controller is {state}{said}")
+            return None
+
+        seen = await watch.until(ok)
+        await watch.until(lambda: self._class_accepted(watch))
+        return seen
+
+    async def delete(self, note: Note) -> None:
+        """Disable the feature and return once it is gone."""
+        doing = "disabling multi-cluster gateways"
+        watch = self._watch(note, doing)
+        seen = await self.observe()
+        if seen is None:
+            return
+        if seen.state != "DISABLING":
+            try:
+                operation = await watch.when_free(lambda: self._clients.fleet.delete_feature(FEATURE))
+            except NotFound:
+                return
+            watch.saw(doing, operation=operation["name"])
+            await finished(self._clients, watch, operation["name"], doing)
+        await self._gone(watch)
+
+    def _ours(self, observed: Ingress) -> bool:
+        return marks.ours(self._spec, observed.feature.get("labels"))
+
+    def _fits(self, observed: Ingress) -> bool:
+        return same_membership(observed.points_at, self._wanted(observed))
+
+    def _wanted(self, observed: Ingress) -> str:
+        return observed.membership or self._clients.fleet.membership_name(self._config.name)
+
+    async def _membership(self) -> str | None:
+        found = linked(await self._clients.fleet.memberships(), self._clients.project, self._config)
+        return None if found is None else str(found["name"])
+
+    async def _create(self, note: Note) -> None:
+        membership = await self._membership()
+        if membership is None:
+            raise NotFound(
+                f"config cluster {self._config.name} is not in the fleet",
+                cause="its membership was deleted while this run went on",
+                fix="`mcig apply` again",
+            )
+        wanted = {"labels": marks.labels(self._spec), "spec": {FEATURE: {"configMembership": membership}}}
+        try:
+            operation = await self._clients.fleet.create_feature(FEATURE, wanted)
+        except AlreadyExists:
+            seen = await self.observe()
+            if seen is not None and not self._fits(seen):
+                raise self._other_config(seen) from None
+        else:
+            self._operation = operation["name"]
+            note("enabling multi-cluster gateways", operation=operation["name"])
+
+    def _other_config(self, seen: Ingress) -> Conflict:
+        wanted = self._wanted(seen)
+        return Conflict(
+            f"the fleet's config cluster is {short(seen.points_at)}, not {short(wanted)}",
+            cause="a fleet has one config cluster, and the gateways of others may depend on it",
+            fix=(
+                f"set config_cluster to that cluster; or move all gateways of the fleet with `gcloud container fleet "
+                f"ingress update --config-membership={wanted} --project={self._clients.project}`"
+            ),
+        )
+
+    async def _class_accepted(self, watch: Watch) -> bool | None:
+        name = self._spec.gateway.gateway_class
+        found = await self._clients.kube(self._config.name).get(GATEWAY_CLASS, None, name)
+        conditions = dig(found, "status.conditions") or ()
+        if any(one.get("type") == "Accepted" and one.get("status") == "True" for one in conditions):
+            return True
+        watch.saw(f"waiting until {self._config.name} has GatewayClass {name}")
+        return None
+
+    async def _gone(self, watch: Watch) -> None:
+        async def gone() -> bool | None:
+            return True if await self.observe() is None else None
+
+        await watch.until(gone)
+
+    def _watch(self, note: Note, what: str) -> Watch:
+        look = f"gcloud container fleet ingress describe --project={self._clients.project}"
+        return Watch(note, what, timeout_s=TIMEOUT_S, look=look)

@@ -1,0 +1,52 @@
+"""One wait: what is seen is told whenever it changes, and remembered for the case that time runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from backend.engine.poll import Expired, poll
+from backend.engine.resource import Note
+from backend.errors import Busy, StepTimeout
+
+Found = TypeVar("Found")
+
+
+class Watch:
+    """A wait for one thing, with its patience."""
+
+    def __init__(self, note: Note, what: str, *, timeout_s: float, look: str) -> None:
+        self._note = note
+        self._what = what
+        self._timeout_s = timeout_s
+        self._look = look
+        self._seen = ""
+
+    def saw(self, text: str, *, operation: str | None = None) -> None:
+        """Tell what is seen now, unless it is what was told last."""
+        if text != self._seen:
+            self._seen = text
+            self._note(text, operation=operation)
+
+    async def until(self, check: Callable[[], Awaitable[Found | None]]) -> Found:
+        """Look until ``check`` gives something; raises ``StepTimeout`` with what was seen last."""
+        try:
+            return await poll(check, timeout_s=self._timeout_s)
+        except Expired as error:
+            raise StepTimeout(
+                f"{self._what} did not come about within {self._timeout_s / 60:.0f} minutes",
+                cause=f"last seen: {self._seen}" if self._seen else "",
+                fix=f"look with `{self._look}`; then `mcig apply` again goes on waiting",
+            ) from error
+
+    async def when_free(self, ask: Callable[[], Awaitable[Found]]) -> Found:
+        """Make a request, again and again while something else works on the same object."""
+
+        async def attempt() -> Found | None:
+            try:
+                return await ask()
+            except Busy as busy:
+                self.saw(f"waiting for another operation: {busy.message}")
+                return None
+
+        return await self.until(attempt)

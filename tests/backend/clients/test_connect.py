@@ -1,0 +1,157 @@
+"""Where a stack's cloud is, and who may ask it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.clients import Clients
+from backend.clients.connect import Connection, connect, emulated
+from backend.emulator import control
+from backend.errors import CredentialsError, NotFound, RehearsalError, UsageError
+from backend.spec import GatewaySpec, Target
+
+
+@pytest.fixture
+def no_prefetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.clients.connect.prefetch", lambda modules: None)
+
+
+@pytest.fixture
+def real(spec: GatewaySpec) -> GatewaySpec:
+    return spec.model_copy(update={"target": Target.GKE, "project": "acme-inference"})
+
+
+def test_every_api_of_the_emulated_cloud_is_on_loopback() -> None:
+    connection = emulated("http://127.0.0.1:4321", "t")
+
+    assert connection.endpoints["container"] == "http://127.0.0.1:4321/container"
+    assert connection.endpoints["compute"] == "http://127.0.0.1:4321"
+    assert all(url.startswith("http://127.0.0.1:4321") for url in connection.endpoints.values())
+    assert connection.description == "the emulated cloud at http://127.0.0.1:4321"
+
+
+def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example,localhost")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    emulated("http://127.0.0.1:4321", "t")
+
+    assert os.environ["NO_PROXY"] == "intranet.example,localhost,127.0.0.1"
+    assert "127.0.0.1" in os.environ["no_proxy"]
+
+
+def test_a_door_is_on_this_machine_or_the_address_itself() -> None:
+    connection = emulated("http://127.0.0.1:4321", "t", doors=lambda: {("us-east4", "10.150.0.9"): 5055})
+
+    assert connection.door("us-east4", "10.150.0.9", 80) == "http://127.0.0.1:5055/v1"
+    assert connection.door("europe-west3", "10.156.0.9", 80) == "http://10.156.0.9/v1"
+    assert connection.door("europe-west3", "10.156.0.9", 8080) == "http://10.156.0.9:8080/v1"
+
+
+def test_the_token_is_in_no_text_of_the_connection() -> None:
+    assert "secret-token" not in repr(emulated("http://127.0.0.1:4321", "secret-token"))
+
+
+@pytest.mark.usefixtures("no_prefetch")
+async def test_an_emulator_that_runs_is_used_and_another_is_started_at_the_pace_of_the_spec(
+    spec: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = control.Instance("http://127.0.0.1:4321", "t", 1, 0.0, tmp_path / "ca.pem", tmp_path)
+    started: list[tuple[Path, float, int]] = []
+
+    def start(home: Path, *, speed: float, seed: int) -> control.Instance:
+        started.append((home, speed, seed))
+        return instance
+
+    monkeypatch.setattr(control, "start", start)
+    monkeypatch.setattr(control, "find", lambda home: instance)
+    assert (await connect(spec, environ={}, home=tmp_path)).project == "demo-project"
+    assert started == []
+
+    monkeypatch.setattr(control, "find", lambda home: None)
+    await connect(spec, environ={}, home=tmp_path)
+    await connect(spec, environ={}, home=tmp_path, speed=float("inf"))
+    assert started == [(tmp_path, 60.0, 7), (tmp_path, float("inf"), 7)]
+
+
+@pytest.mark.usefixtures("no_prefetch")
+async def test_an_emulator_that_does_not_start_is_told(
+    spec: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(home: Path, **_: Any) -> control.Instance:
+        raise control.EmulatorError("It ended at its start.", "Read the log.")
+
+    monkeypatch.setattr(control, "start", start)
+    with pytest.raises(RehearsalError, match="ended at its start") as caught:
+        await connect(spec, environ={}, home=tmp_path)
+    assert caught.value.fix == "Read the log."
+
+
+@pytest.mark.usefixtures("no_prefetch")
+async def test_without_credentials_the_sign_in_command_is_told(
+    real: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    def nobody(**_: Any) -> Any:
+        raise DefaultCredentialsError("none")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(google.auth, "default", nobody)
+    with pytest.raises(CredentialsError) as caught:
+        await connect(real, environ={}, home=tmp_path)
+    assert "gcloud auth application-default login" in caught.value.fix
+
+
+@pytest.mark.usefixtures("no_prefetch")
+@pytest.mark.parametrize(
+    ("named", "environ", "found", "project"),
+    [
+        ("acme-inference", {"GOOGLE_CLOUD_PROJECT": "other"}, "third", "acme-inference"),
+        (None, {"GOOGLE_CLOUD_PROJECT": "other-one"}, "third", "other-one"),
+        (None, {}, "third-one", "third-one"),
+        (None, {}, None, None),
+    ],
+)
+async def test_the_project_is_the_specs_then_the_environments_then_gclouds(
+    *,
+    real: GatewaySpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str | None,
+    environ: dict[str, str],
+    found: str | None,
+    project: str | None,
+) -> None:
+    import google.auth
+
+    monkeypatch.setattr(google.auth, "default", lambda **_: (object(), found))
+    spec = real.model_copy(update={"project": named})
+    if project is None:
+        with pytest.raises(UsageError, match="no Google Cloud project"):
+            await connect(spec, environ=environ, home=tmp_path)
+    else:
+        connection = await connect(spec, environ=environ, home=tmp_path)
+        assert connection.project == project
+        assert connection.endpoints == {}
+        assert connection.door("us-east4", "10.0.0.9", 80) == "http://10.0.0.9/v1"
+
+
+async def test_the_api_server_of_an_absent_cluster_is_not_found(clients: Clients) -> None:
+    from backend.clients.kinds import NODE
+    from backend.resources.services import WANTED
+
+    await clients.services.enable(WANTED)
+    with pytest.raises(NotFound, match="gke-west in europe-west3"):
+        await clients.kube("gke-west").list(NODE)
+    with pytest.raises(UsageError, match="none of the stack's clusters"):
+        clients.kube("gke-north")
+
+
+async def test_the_project_knows_its_number(clients: Clients, connection: Connection) -> None:
+    assert (await clients.projects.get())["projectId"] == connection.project
+    assert (await clients.projects.number()).isdigit()

@@ -1,0 +1,60 @@
+"""What tests of more than one folder share: an emulated cloud in this process, and a stack's way to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from backend.clients import Clients
+from backend.clients.connect import Connection, emulated
+from backend.emulator.server import Emulator
+from backend.spec import GatewaySpec
+
+
+@pytest.fixture
+def spec() -> GatewaySpec:
+    """The document's own example: two regions with three H100 machines each."""
+
+    def cluster(name: str, region: str) -> dict[str, object]:
+        gpu_pool = {
+            "name": "h100",
+            "zones": [f"{region}-c"],
+            "accelerator": "nvidia-h100-80gb",
+            "accelerators_per_node": 2,
+            "machine_type": "a3-highgpu-2g",
+            "nodes": 3,
+        }
+        return {"name": name, "region": region, "gpu_pool": gpu_pool}
+
+    return GatewaySpec.model_validate(
+        {
+            "name": "two-regions",
+            "target": "emulator",
+            "config_cluster": "gke-west",
+            "clusters": [cluster("gke-west", "europe-west3"), cluster("gke-east", "us-east4")],
+        }
+    )
+
+
+@pytest.fixture
+async def emulator(tmp_path: Path) -> AsyncIterator[Emulator]:
+    """An emulated cloud in which every operation is done at its first poll."""
+    async with Emulator(tmp_path / "emulator", speed=math.inf) as running:
+        yield running
+
+
+@pytest.fixture
+def connection(emulator: Emulator) -> Connection:
+    """The way to the emulated cloud."""
+    return emulated(emulator.url, emulator.token)
+
+
+@pytest.fixture
+async def clients(connection: Connection, spec: GatewaySpec) -> AsyncIterator[Clients]:
+    """A stack's clients of the emulated cloud."""
+    made = Clients(connection, spec)
+    yield made
+    await made.close()
