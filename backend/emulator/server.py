@@ -159,7 +159,8 @@ class Emulator:
             due = await self._look()
             wait = _LONGEST_SLEEP_S if due is None else max(0.0, min(due - world.now(), _LONGEST_SLEEP_S))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(world.wake.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await world.wake.wait()
             await asyncio.sleep(_COALESCE_S)
 
     async def _keep(self) -> None:

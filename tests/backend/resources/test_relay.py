@@ -130,9 +130,11 @@ async def test_a_redirect_is_passed_on_and_not_followed(tmp_path: Path) -> None:
         asked.append(request.path)
         return web.Response(status=302, headers={"Location": "http://169.254.169.254/"})
 
-    async with relayed(tmp_path, model) as (session, root, _):
-        async with session.get(f"{root}/v1", allow_redirects=False) as answer:
-            assert (answer.status, answer.headers["location"]) == (302, "http://169.254.169.254/")
+    async with (
+        relayed(tmp_path, model) as (session, root, _),
+        session.get(f"{root}/v1", allow_redirects=False) as answer,
+    ):
+        assert (answer.status, answer.headers["location"]) == (302, "http://169.254.169.254/")
     assert asked == ["/v1"]
 
 
@@ -156,11 +158,14 @@ async def test_bodies_without_a_length_and_connections_kept_alive_work(tmp_path:
 
 async def test_an_address_that_does_not_answer_is_a_bad_gateway(tmp_path: Path, unused_tcp_port: int) -> None:
     target = f"127.0.0.1:{unused_tcp_port}"
-    async with running_relay(tmp_path, target) as url, aiohttp.ClientSession(url) as session:
-        async with session.get(f"/to/{target}/v1/models") as answer:
-            assert answer.status == 502
-            assert answer.headers["x-mcig-relay-error"] == "1"
-            assert target in (await answer.json())["error"]
+    async with (
+        running_relay(tmp_path, target) as url,
+        aiohttp.ClientSession(url) as session,
+        session.get(f"/to/{target}/v1/models") as answer,
+    ):
+        assert answer.status == 502
+        assert answer.headers["x-mcig-relay-error"] == "1"
+        assert target in (await answer.json())["error"]
 
 
 async def test_an_address_that_says_nothing_is_given_up(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_a_refused_token_is_not_in_the_failure(spec: GatewaySpec, cluster:
 
     kube = Kube(f"https://{cluster.endpoint}", cluster.ca_pem, wrong)
     try:
-        with pytest.raises(Exception, match="(?i)unauthorized") as caught:
+        with pytest.raises(Exception, match=r"(?i)unauthorized") as caught:
             await secret_row(spec, kube).apply(secret_row(spec, kube).create(), Notes())
         assert TOKEN not in repr(Failure.of(caught.value))
     finally:
