@@ -117,7 +117,7 @@ async def test_a_gateway_is_not_ready_before_every_condition_holds(
         assert seen is not None
         return row.lacks(seen)
 
-    assert await lack() == "Gateway: Accepted is not reported yet"
+    assert await lack() == "Gateway: Accepted is Unknown (Pending: Waiting for controller)"
     become_ready(spec, cluster)
     assert await lack() is None
     become_ready(spec, cluster, generation=0)

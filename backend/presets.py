@@ -1,0 +1,162 @@
+"""Finding specifications by name, and keeping one's own.
+
+A SPEC on the command line is a path, else a saved stack, else a user preset, else a preset of the package. Invariant:
+listing names and descriptions reads YAML only; the models load when a specification is really needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import UsageError
+from backend.places import Places, write_private
+
+if TYPE_CHECKING:
+    from backend.spec import GatewaySpec
+
+__all__ = ["Places", "Source", "available", "dump", "find", "last_stack", "load", "presets", "save", "schema"]
+
+_SUFFIXES = (".yaml", ".yml")
+_NAME = re.compile(r"[a-z][-a-z0-9]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that a specification can be read from."""
+
+    kind: str
+    """``file``, ``stack``, ``user preset`` or ``preset``."""
+    name: str
+    """What it is called; a file by its name without the suffix."""
+    label: str
+    """How messages name it: a path, or a file name of the package."""
+    text: str
+
+    @property
+    def description(self) -> str:
+        """Its one-line description; empty where it has none or cannot be read."""
+        import yaml
+
+        try:
+            data = yaml.load(self.text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        except yaml.YAMLError:
+            return ""
+        return str(data.get("description") or "") if isinstance(data, dict) else ""
+
+
+def load(source: Source, settings: Sequence[str] = ()) -> GatewaySpec:
+    """Read the specification of a source with ``path=value`` settings; raises ``SpecError``."""
+    from backend import spec_yaml
+
+    return spec_yaml.load(source.text, source.label, name=source.name, settings=settings)
+
+
+def dump(spec: GatewaySpec) -> str:
+    """Write a specification as YAML with every field."""
+    from backend import spec_yaml
+
+    return spec_yaml.dump(spec)
+
+
+def find(reference: str, places: Places) -> Source:
+    """Find what a SPEC stands for; raises ``UsageError`` naming what there is."""
+    path = Path(reference).expanduser()
+    if path.is_file():
+        return Source("file", path.stem, reference, _read(path))
+    if path.suffix in _SUFFIXES or "/" in reference:
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UsageError(f"the file {reference} {what}", fix="name a YAML file, or a preset of `mcig presets list`")
+    found = list(available(places))
+    for source in found:
+        if source.name == reference:
+            return source
+    raise _unknown(reference, found)
+
+
+def last_stack(places: Places) -> Source:
+    """The stack that was applied last; raises ``UsageError`` when there is none."""
+    saved = _saved(places)
+    if not saved:
+        raise UsageError(
+            "there is no stack yet", cause="nothing has been applied from this home", fix="mcig apply rehearsal"
+        )
+    path = max(saved, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return Source("stack", path.stem, str(path), _read(path))
+
+
+def available(places: Places) -> Iterator[Source]:
+    """Everything that has a name: stacks, then user presets, then those of the package."""
+    for path in _saved(places):
+        yield Source("stack", path.stem, str(path), _read(path))
+    yield from presets(places)
+
+
+def presets(places: Places) -> Iterator[Source]:
+    """The presets: the user's own, then those of the package, each kind by name."""
+    for path in _yaml_files(places.presets):
+        yield Source("user preset", path.stem, str(path), _read(path))
+    for item in sorted(files("presets").iterdir(), key=lambda item: item.name):
+        if item.name.endswith(_SUFFIXES):
+            text = item.read_text(encoding="utf-8")
+            yield Source("preset", item.name.rpartition(".")[0], f"presets/{item.name}", text)
+
+
+def save(name: str, text: str, label: str, places: Places) -> Path:
+    """Keep a specification as a user preset, word for word; raises ``SpecError`` when it has problems."""
+    from backend import spec_yaml
+
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a preset's name",
+            cause="a name has lower-case letters, digits and hyphens, starts with a letter and has 40 at most",
+            fix="choose another name",
+        )
+    spec_yaml.load(text, label, name=name)
+    path = places.presets / f"{name}.yaml"
+    write_private(path, text)
+    return path
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a specification, for editors and checks."""
+    from backend.spec import GatewaySpec
+
+    described = GatewaySpec.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+
+
+def _saved(places: Places) -> list[Path]:
+    return _yaml_files(places.stacks)
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith("."))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text in UTF-8", fix="save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", fix="check the file's permissions") from error
+
+
+def _unknown(reference: str, found: Sequence[Source]) -> UsageError:
+    from difflib import get_close_matches
+
+    names = list(dict.fromkeys(source.name for source in found))
+    close = get_close_matches(reference, names, 1, 0.5)
+    listed = "; ".join(f"{source.name} ({source.kind})" for source in found)
+    return UsageError(
+        f"there is no file, stack or preset called {reference}",
+        cause=f"there is {listed}",
+        fix=f"did you mean {close[0]}?" if close else "name one of these, or a YAML file",
+    )

@@ -1,0 +1,241 @@
+"""The rows ``gateway``, ``health-policy`` and ``backend-policy``: the load balancer, steered from the config cluster.
+
+Invariants: which address belongs to which region is looked up in the load balancer's forwarding rules and never taken
+from an order; a gateway counts as deleted once its forwarding rules are gone, because subnets and networks stay in use
+until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from backend import catalog
+from backend.clients.kinds import BACKEND_POLICY, GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE
+from backend.engine.resource import About, Departure, Note
+from backend.errors import CloudError, NotFound, PermissionDenied, RateLimited, Unavailable
+from backend.resources import manifests
+from backend.resources.conditions import generation, lacking
+from backend.resources.manifests import Object
+from backend.resources.objects import Key, KubeObjects, Seen, kubectl
+from backend.spec import BalancingMode, GatewaySpec
+
+if TYPE_CHECKING:
+    from backend.clients import Clients
+
+GATEWAY_TIMEOUT_S = 1800.0
+RULES_TIMEOUT_S = 1800.0
+RULES_ANNOTATION = "networking.gke.io/forwarding-rules"
+GATEWAY_CONDITIONS = ("Accepted", "Programmed", "networking.gke.io/GatewayHealthy")
+ROUTE_CONDITIONS = ("Accepted", "ResolvedRefs", "Reconciled")
+
+
+def addresses_of(gateway: Mapping[str, Any]) -> list[str]:
+    """The addresses that a Gateway has been given."""
+    status = gateway.get("status") or {}
+    return [address["value"] for address in status.get("addresses") or () if address.get("value")]
+
+
+def forwarding_rules_of(gateway: Mapping[str, Any]) -> frozenset[str]:
+    """Names of the forwarding rules that GKE notes on a Gateway."""
+    noted = (gateway["metadata"].get("annotations") or {}).get(RULES_ANNOTATION, "")
+    return frozenset(url.strip().rpartition("/")[2] for url in noted.split(",") if url.strip())
+
+
+def regions_of(rules: Iterable[Mapping[str, Any]], addresses: list[str]) -> dict[str, str]:
+    """Region of each address, by the subnetwork of the forwarding rule that has it."""
+    found = {}
+    for rule in rules:
+        parts = str(rule.get("subnetwork", "")).split("/")
+        if rule.get("IPAddress") in addresses and "regions" in parts:
+            found[str(rule["IPAddress"])] = parts[parts.index("regions") + 1]
+    return found
+
+
+class GatewayRow(KubeObjects):
+    """The Gateway with its HTTPRoute; facts are the region of each address."""
+
+    async def observe(self) -> Seen | None:
+        """Read both objects, and look up the region of each address."""
+        seen = await super().observe()
+        if seen is None or (gateway := seen.objects.get(gateway_key(self.spec))) is None:
+            return seen
+        addresses = addresses_of(gateway)
+        if not addresses:
+            return seen
+        try:
+            rules = await self.clients.compute.list_global_forwarding_rules()
+        except (PermissionDenied, Unavailable, RateLimited):
+            return seen
+        return Seen(seen.objects, regions_of(rules, addresses))
+
+    def detail(self, observed: Seen) -> Mapping[str, Any]:
+        """The address of each region, in the order of the clusters."""
+        by_region = {region: address for address, region in observed.facts.items()}
+        return {
+            "addresses": [
+                {"region": region, "address": by_region[region]} for region in self.spec.regions if region in by_region
+            ]
+        }
+
+    async def delete(self, note: Note) -> None:
+        """Delete route and Gateway; return once the forwarding rules are gone too."""
+        seen = await super().observe()
+        gateway = None if seen is None else seen.objects.get(gateway_key(self.spec))
+        rules = frozenset[str]() if gateway is None else forwarding_rules_of(gateway)
+        await super().delete(note)
+        watch = self.watch(note, "taking down the load balancer", RULES_TIMEOUT_S)
+
+        async def rules_gone() -> bool | None:
+            try:
+                found = await self.clients.compute.list_global_forwarding_rules()
+            except (NotFound, PermissionDenied):
+                return True
+            except CloudError as error:
+                watch.saw(f"no answer: {error.message}")
+                return None
+            left = sorted(rules & {rule["name"] for rule in found})
+            if not left:
+                return True
+            watch.saw(f"waiting until forwarding rules {', '.join(left)} are gone")
+            return None
+
+        if rules:
+            await watch.until(rules_gone)
+
+
+def gateway_key(spec: GatewaySpec) -> Key:
+    """Where the Gateway stands."""
+    return Key(GATEWAY, spec.pool.namespace, spec.gateway.name)
+
+
+def gateway(spec: GatewaySpec, clients: Clients) -> GatewayRow:
+    """The row ``gateway``."""
+    needs = [f"export@{cluster.name}" for cluster in spec.clusters]
+    needs += [f"subnet/{region}" for region in spec.regions]
+    return GatewayRow(
+        "gateway",
+        spec,
+        spec.config,
+        clients,
+        manager="mcig-gateway",
+        wanted=[manifests.gateway(spec), manifests.route(spec)],
+        about=About(
+            title=f"Create the gateway {spec.gateway.name} with an address in each of {len(spec.regions)} regions",
+            command=_apply(spec, clients, "mcig-gateway", "gateway.yaml"),
+            permissions=(
+                "container.thirdPartyObjects.create",
+                "container.thirdPartyObjects.update",
+                "compute.globalForwardingRules.list",
+            ),
+            departures=(
+                Departure(
+                    document="takes the first of the gateway's addresses",
+                    mcig="looks up which address belongs to which region, and uses all of them",
+                    because="a cross-region gateway has an address in every region, in no promised order",
+                ),
+            ),
+            estimate_s=catalog.duration("gateway"),
+        ),
+        depends_on=needs,
+        timeout_s=GATEWAY_TIMEOUT_S,
+        lacks=lambda seen: _gateway_lacks(spec, seen),
+    )
+
+
+def health_policy(spec: GatewaySpec, clients: Clients) -> KubeObjects:
+    """The row ``health-policy``."""
+    key = Key(HEALTH_CHECK_POLICY, spec.pool.namespace, manifests.HEALTH_CHECK_POLICY_NAME)
+    return KubeObjects(
+        "health-policy",
+        spec,
+        spec.config,
+        clients,
+        manager="mcig-health-policy",
+        wanted=[manifests.health_policy(spec)],
+        about=About(
+            title=f"Check the model servers' health on {spec.health_check.path}",
+            command=_apply(spec, clients, "mcig-health-policy", "health-policy.yaml"),
+            permissions=("container.thirdPartyObjects.create", "container.thirdPartyObjects.update"),
+            estimate_s=catalog.duration("health-policy"),
+        ),
+        depends_on=[f"export@{cluster.name}" for cluster in spec.clusters],
+        lacks=lambda seen: _attached(seen.objects[key]),
+    )
+
+
+def backend_policy(spec: GatewaySpec, clients: Clients) -> KubeObjects:
+    """The row ``backend-policy``."""
+    key = Key(BACKEND_POLICY, spec.pool.namespace, manifests.BACKEND_POLICY_NAME)
+    return KubeObjects(
+        "backend-policy",
+        spec,
+        spec.config,
+        clients,
+        manager="mcig-backend-policy",
+        wanted=[manifests.backend_policy(spec)],
+        about=About(
+            title=f"Balance by {spec.balancing.mode} with a timeout of {spec.timeout_s} s",
+            command=_apply(spec, clients, "mcig-backend-policy", "backend-policy.yaml"),
+            permissions=("container.thirdPartyObjects.create", "container.thirdPartyObjects.update"),
+            departures=tuple(_policy_departures(spec)),
+            estimate_s=catalog.duration("backend-policy"),
+        ),
+        depends_on=[f"export@{cluster.name}" for cluster in spec.clusters],
+        lacks=lambda seen: _attached(seen.objects[key]),
+    )
+
+
+def _gateway_lacks(spec: GatewaySpec, seen: Seen) -> str | None:
+    found = seen.objects[gateway_key(spec)]
+    lack = lacking((found.get("status") or {}).get("conditions"), GATEWAY_CONDITIONS, generation(found))
+    if lack is not None:
+        return f"Gateway: {lack}"
+    missing = [region for region in spec.regions if region not in seen.facts.values()]
+    if missing:
+        return f"Gateway: no forwarding rule with an address in {', '.join(missing)} yet"
+    return _route_lacks(spec, seen.objects[Key(HTTP_ROUTE, spec.pool.namespace, f"{spec.pool.name}-default")])
+
+
+def _route_lacks(spec: GatewaySpec, route: Object) -> str | None:
+    parents = (route.get("status") or {}).get("parents") or ()
+    mine = [parent for parent in parents if (parent.get("parentRef") or {}).get("name") == spec.gateway.name]
+    if not mine:
+        return "HTTPRoute: the gateway has not taken it up yet"
+    lack = lacking(mine[0].get("conditions"), ROUTE_CONDITIONS, generation(route))
+    return None if lack is None else f"HTTPRoute: {lack}"
+
+
+def _attached(policy: Object) -> str | None:
+    lack = lacking((policy.get("status") or {}).get("conditions"), ("Attached",), generation(policy))
+    return None if lack is None else f"{policy['kind']}: {lack}"
+
+
+def _policy_departures(spec: GatewaySpec) -> Iterator[Departure]:
+    yield Departure(
+        document="writes timeout and balancing mode into two policies of the same name",
+        mcig="writes both into one",
+        because="the second would reset the timeout to 30 s",
+    )
+    if spec.balancing.mode is BalancingMode.IN_FLIGHT:
+        yield Departure(
+            document="sets dryRun beside balancingMode",
+            mcig="leaves it out",
+            because="it is a field of customMetrics only, and a strict API server refuses it there",
+        )
+        return
+    yield Departure(
+        document="sets maxUtilization: 60",
+        mcig=f"sets maxUtilizationPercent: {spec.balancing.max_utilization_percent}",
+        because="there is no field maxUtilization",
+    )
+    if spec.model.kv_cache_export != "kv-cache":
+        yield Departure(
+            document="balances by gke.named_metrics.kv-cache",
+            mcig=f"balances by gke.named_metrics.{spec.model.kv_cache_export}",
+            because=f"{spec.model.image} reports {spec.model.kv_cache_metric}, which is exported under that name",
+        )
+
+
+def _apply(spec: GatewaySpec, clients: Clients, manager: str, file: str) -> str:
+    return f"{kubectl(clients.project, spec.config)} apply --server-side --field-manager={manager} -f {file}"

@@ -1,0 +1,269 @@
+"""A stack: one specification, the cloud it lives in, and everything that can be done with it.
+
+The one door for every front end. Invariants: opening a stack changes nothing in its cloud; only ``apply`` does, under
+the stack's lock and with a journal; what is applied is kept as the stack's specification, and the token never is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from backend import catalog
+from backend.engine.apply import Result, Run
+from backend.engine.apply import apply as carry_out
+from backend.engine.events import Action, Emit, Event, Outcome, Verb
+from backend.engine.journal import Journal
+from backend.engine.plan import Plan
+from backend.engine.plan import plan as make_plan
+from backend.engine.resource import Resource
+from backend.errors import PromptError, UsageError
+from backend.lock import StackLock
+from backend.places import Places, private_folder, write_private
+from backend.rehearsal import prepare
+from backend.spec import GatewaySpec, Target
+from backend.status import Address, ResourceStatus, Status
+from backend.surroundings import hugging_face_token, with_project
+
+if TYPE_CHECKING:
+    from backend.clients import Clients
+    from backend.clients.connect import Connection
+    from backend.clients.inference import Answer, Ask
+
+GATEWAY = "gateway"
+RELAY = "relay@{}"
+AT_ONCE = 8
+"""Prompts that are asked side by side."""
+
+
+class PromptListener(Protocol):
+    """Follows prompts while they are answered, one after the other."""
+
+    def begins(self, address: Address) -> None:
+        """A prompt goes out through an address."""
+
+    def token(self, text: str) -> None:
+        """A piece of the answer has come."""
+
+    def ends(self, answer: Answer) -> None:
+        """The answer is complete, or has failed."""
+
+
+class Stack:
+    """An open stack."""
+
+    def __init__(
+        self,
+        spec: GatewaySpec,
+        *,
+        connection: Connection,
+        clients: Clients,
+        resources: Sequence[Resource[Any]],
+        places: Places,
+        speed: float | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.spec = spec
+        """The specification, with its project filled in."""
+        self.connection = connection
+        """The cloud it lives in."""
+        self.speed = speed
+        """How many times faster than in life a rehearsal plays; ``None`` in a real cloud."""
+        self.notes = notes
+        """What people should know about how the cloud was found."""
+        self._clients = clients
+        self._resources = tuple(resources)
+        self._places = places
+
+    @property
+    def prices_dated(self) -> tuple[date, date]:
+        """Dates of the oldest and the newest price behind the plans' costs."""
+        return catalog.prices_dated()
+
+    async def plan(self, verb: Verb = Verb.APPLY) -> Plan:
+        """Look at the cloud and say what a run would do."""
+        return await make_plan(self._resources, verb)
+
+    async def apply(self, plan: Plan, *, emit: Emit, note: Callable[[str], None] = lambda _: None) -> Result:
+        """Carry out a plan of either verb; raises ``LockHeld`` when another run works on the stack.
+
+        ``note`` gets what people should know and is no event of the run.
+        """
+        run = Run(_run_id(), self.spec.name, str(self.spec.target))
+        with StackLock(self._places.lock(self.spec.name), self.spec.name) as lock:
+            if lock.taken_from is not None:
+                note(f"taking over from a run that died: {lock.taken_from}")
+            saved = self._places.stack(self.spec.name)
+            if plan.verb is Verb.APPLY:
+                write_private(saved, self._saved_text())
+            record = self._places.journal(self.spec.name, run.id)
+            private_folder(record.parent)
+            with Journal(record) as journal:
+
+                def both(event: Event) -> None:
+                    journal(event)
+                    emit(event)
+
+                result = await carry_out(plan, self._resources, run=run, emit=both)
+            if plan.verb is Verb.DESTROY and result.outcome is Outcome.SUCCEEDED:
+                saved.unlink(missing_ok=True)
+            return result
+
+    async def status(self) -> Status:
+        """Look at the cloud and say how the stack stands."""
+        plan = await self.plan()
+        resources = tuple(ResourceStatus.of(step) for step in plan.steps)
+        present = {item.resource for item in resources if item.state != "absent"}
+        cost = sum(step.about.usd_per_hour for step in plan.steps if step.resource in present)
+        addresses = await self.addresses() if GATEWAY in present else ()
+        return Status(self.spec.name, self.spec.target, resources, addresses, cost, self.prices_dated)
+
+    async def addresses(self) -> tuple[Address, ...]:
+        """The gateway's addresses as they are now; empty while it has none."""
+        gateway = self._resource(GATEWAY)
+        observed = await gateway.observe()
+        if observed is None:
+            return ()
+        port = self.spec.gateway.port
+        found = [(item["region"], item["address"]) for item in gateway.detail(observed).get("addresses", ())]
+
+        def with_doors() -> tuple[Address, ...]:
+            return tuple(Address(region, ip, self.connection.door(region, ip, port)) for region, ip in found)
+
+        return await asyncio.to_thread(with_doors)
+
+    async def prompt(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        region: str | None = None,
+        count: int = 1,
+        max_tokens: int | None = None,
+        listener: PromptListener | None = None,
+    ) -> list[Answer]:
+        """Ask the model through the gateway, ``count`` times through each address, or through one region's only.
+
+        ``model`` is the first adapter by default. With a listener prompts go one after the other, so that their words
+        do not mix. Raises ``PromptError`` when the gateway cannot be asked.
+        """
+        from backend.clients.inference import Ask
+
+        adapters = self.spec.model.adapters
+        named = model or (adapters[0].name if adapters else self.spec.model.id)
+        ask = Ask(text, named, objective=self.spec.objective.name)
+        if max_tokens is not None:
+            ask = replace(ask, max_tokens=max_tokens)
+        addresses = _through(await self.addresses(), region, self.spec.name)
+        await self._start_relay()
+        bound = asyncio.Semaphore(1 if listener is not None else AT_ONCE)
+
+        async def one(address: Address) -> Answer:
+            async with bound:
+                return await self._ask(ask, address, listener)
+
+        asked = [address for address in addresses for _ in range(count)]
+        return await asyncio.gather(*(one(address) for address in asked))
+
+    async def _ask(self, ask: Ask, address: Address, listener: PromptListener | None) -> Answer:
+        from backend.clients import inference
+
+        if listener is not None:
+            listener.begins(address)
+        answer = await inference.prompt(
+            self._clients.kube(self.spec.config_cluster),
+            {cluster.name: self._clients.kube(cluster.name) for cluster in self.spec.clusters},
+            ask,
+            namespace=self.spec.pool.namespace,
+            app=self.spec.model.name,
+            region=address.region,
+            address=address.address,
+            port=self.spec.gateway.port,
+            timeout_s=self.spec.timeout_s,
+            on_token=None if listener is None else listener.token,
+        )
+        if listener is not None:
+            listener.ends(answer)
+        return answer
+
+    async def _start_relay(self) -> None:
+        relay = self._resource(RELAY.format(self.spec.config_cluster))
+        step = relay.diff(await relay.observe())
+        if step.action is not Action.NO_OP:
+            await relay.apply(step, _unheard)
+            await relay.wait(_unheard)
+
+    def _resource(self, name: str) -> Resource[Any]:
+        return next(resource for resource in self._resources if resource.id == name)
+
+    async def close(self) -> None:
+        """Give connections and threads back."""
+        await self._clients.close()
+
+    def _saved_text(self) -> str:
+        from backend.spec_yaml import dump
+
+        return f"# The stack {self.spec.name} as it was last applied.\n{dump(self.spec)}"
+
+
+@asynccontextmanager
+async def open_stack(
+    spec: GatewaySpec, *, environ: Mapping[str, str], places: Places, speed: float | None = None
+) -> AsyncIterator[Stack]:
+    """Connect to a spec's cloud; an emulated one is started where none runs, at ``speed`` or at the spec's own.
+
+    Raises ``UsageError`` without a project, ``CredentialsError`` and ``RehearsalError``.
+    """
+    from backend.clients import Clients
+    from backend.clients.connect import connect
+    from backend.resources import declare
+
+    spec = with_project(spec, environ)
+    rehearsal = None
+    if spec.target is Target.EMULATOR:
+        rehearsal = await asyncio.to_thread(prepare, spec, places.emulator, speed)
+    connection = await connect(spec, environ=environ, home=places.emulator, speed=speed)
+    clients = Clients(connection, spec)
+    try:
+        token = hugging_face_token(spec.target, environ)
+        yield Stack(
+            spec,
+            connection=connection,
+            clients=clients,
+            resources=declare(spec, clients, hf_token=token),
+            places=places,
+            speed=None if rehearsal is None else rehearsal.speed,
+            notes=() if rehearsal is None else rehearsal.notes,
+        )
+    finally:
+        await clients.close()
+
+
+def _through(addresses: Sequence[Address], region: str | None, stack: str) -> Sequence[Address]:
+    if not addresses:
+        raise PromptError(
+            f"the gateway of {stack} has no address",
+            cause="the stack is not set up, or not completely",
+            fix=f"mcig apply {stack}",
+        )
+    chosen = [address for address in addresses if region in {None, address.region}]
+    if not chosen:
+        raise UsageError(
+            f"the gateway of {stack} has no address in {region}",
+            cause=f"it has one in {', '.join(address.region for address in addresses)}",
+            fix="name one of these after --address, or leave it out to ask through each",
+        )
+    return chosen
+
+
+def _unheard(text: str, *, operation: str | None = None) -> None:
+    del text, operation
+
+
+def _run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,0 +1,83 @@
+"""How a stack stands, as data.
+
+Invariant: a state is what the plan to apply says of the resource, so that ``mcig status`` and ``mcig plan`` never
+differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from backend.engine.events import Action
+from backend.engine.plan import PlannedStep
+from backend.spec import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """One resource as it stands."""
+
+    resource: str
+    region: str | None
+    state: str
+    """``ready``, ``absent``, ``unfinished`` (being made) or ``drifted`` (there, but not as wanted)."""
+    drift: tuple[Mapping[str, Any], ...]
+    """The fields that differ: ``{field, before, after}``."""
+
+    @classmethod
+    def of(cls, planned: PlannedStep) -> ResourceStatus:
+        """Read a resource's state off the step that applying would take."""
+        drift = tuple(asdict(change) for change in planned.step.changes)
+        if planned.action is Action.NO_OP:
+            state = "ready"
+        elif planned.action is Action.CREATE:
+            state = "unfinished" if planned.step.reason else "absent"
+        else:
+            state = "drifted"
+        return cls(planned.resource, planned.about.region, state, drift)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One way into the gateway."""
+
+    region: str
+    address: str
+    """The private address inside the VPC network."""
+    base_url: str
+    """Where an OpenAI client connects to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A stack as it stands."""
+
+    stack: str
+    target: Target
+    resources: tuple[ResourceStatus, ...]
+    addresses: tuple[Address, ...]
+    usd_per_hour: float
+    """Estimated running cost of what is there."""
+    prices_dated: tuple[date, date]
+    """Dates of the oldest and the newest price behind the estimate."""
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether every resource is there as wanted."""
+        return all(item.state == "ready" for item in self.resources)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the status as the document that ``mcig status --json`` prints."""
+        return {
+            "stack": self.stack,
+            "target": str(self.target),
+            "resources": [asdict(item) for item in self.resources],
+            "addresses": [asdict(item) for item in self.addresses],
+            "cost": {
+                "usd_per_hour": round(self.usd_per_hour, 4),
+                "prices_dated": [day.isoformat() for day in self.prices_dated],
+            },
+        }

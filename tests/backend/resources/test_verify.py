@@ -1,0 +1,125 @@
+"""The final check: an answer through every address, patience with what is not ready, none with what is refused."""
+
+from typing import Any
+
+import pytest
+
+from backend.clients.inference import Answer, Ask
+from backend.engine.events import Action
+from backend.errors import PromptError
+from backend.resources import verify as module
+from backend.resources.gateway import GatewayRow
+from backend.resources.objects import Seen
+from backend.resources.verify import Verify, served_name, verify
+from backend.spec import GatewaySpec
+from tests.backend.kubes import FakeClients, Notes
+
+ADDRESSES = {"10.156.0.7": "europe-west3", "10.150.0.9": "us-east4"}
+Json = dict[str, Any]
+
+
+class TheGateway(GatewayRow):
+    """A gateway whose addresses are known without asking."""
+
+    facts: dict[str, str]
+
+    async def observe(self) -> Seen | None:
+        return Seen({}, self.facts)
+
+
+def row_of(spec: GatewaySpec, facts: dict[str, str] | None = None) -> Verify:
+    clients = FakeClients({}).as_clients()
+    gateway = TheGateway.__new__(TheGateway)
+    gateway.spec, gateway.facts = spec, ADDRESSES if facts is None else facts
+    return verify(spec, clients, gateway)
+
+
+class Gateway:
+    """Answers prompts in turn, by address; the last answer stays."""
+
+    def __init__(self, *answers: Answer | Exception | tuple[int, str]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, Ask]] = []
+
+    async def __call__(self, relay: Any, kubes: Any, ask: Ask, *, address: str, region: str, **_: Any) -> Answer:
+        turn = sum(known == address for known, _ in self.asked)
+        self.asked.append((address, ask))
+        answer = self.answers[min(turn, len(self.answers) - 1)]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, Answer):
+            return answer
+        return Answer(
+            answer[0],
+            address,
+            region,
+            ask.model,
+            "id",
+            text=answer[1] if answer[0] == 200 else "",
+            error="" if answer[0] == 200 else answer[1],
+        )
+
+
+@pytest.fixture
+def instantly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other without a pause."""
+    monkeypatch.setattr("backend.engine.poll.SHORTEST_PAUSE_S", 0.0)
+
+
+async def test_every_address_is_asked_and_its_answer_told(spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = Gateway((200, "Naples."))
+    monkeypatch.setattr(module, "prompt", gateway)
+    row = row_of(spec)
+    told = row.detail(await row.wait(Notes()))["answers"]
+    assert [(answer["region"], answer["address"], answer["text"]) for answer in told] == [
+        ("europe-west3", "10.156.0.7", "Naples."),
+        ("us-east4", "10.150.0.9", "Naples."),
+    ]
+    assert {ask.model for _, ask in gateway.asked} == {"food-review-1"}
+    assert {ask.objective for _, ask in gateway.asked} == {"food-review"}
+
+
+@pytest.mark.usefixtures("instantly")
+@pytest.mark.parametrize("status", [404, 429, 502, 503, 504])
+async def test_what_is_not_ready_yet_is_asked_again(
+    spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    gateway = Gateway(PromptError("the relay is starting"), (status, "not yet"), (200, "Naples."))
+    monkeypatch.setattr(module, "prompt", gateway)
+    notes = Notes()
+    assert all(answer.ok for answer in await row_of(spec).wait(notes))
+    assert notes.texts.count(f"us-east4 answers {status}: not yet") == 1
+    assert len(gateway.asked) == 6
+
+
+@pytest.mark.usefixtures("instantly")
+async def test_an_answer_that_broke_off_is_asked_for_again(spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Answer(200, "10.156.0.7", "europe-west3", "m", "id", text="Nap", error="the answer broke off")
+    monkeypatch.setattr(module, "prompt", Gateway(half, (200, "Naples.")))
+    assert all(answer.ok for answer in await row_of(spec).wait(Notes()))
+
+
+async def test_a_refusal_ends_it_with_the_servers_words(spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "prompt", Gateway((400, "max_tokens is too large")))
+    with pytest.raises(PromptError, match="answered 400: max_tokens is too large") as caught:
+        await row_of(spec).wait(Notes())
+    assert caught.value.cause
+    assert caught.value.fix
+
+
+async def test_a_region_without_an_address_fails(spec: GatewaySpec) -> None:
+    with pytest.raises(PromptError, match="no address in us-east4"):
+        await row_of(spec, {"10.156.0.7": "europe-west3"}).wait(Notes())
+
+
+async def test_it_leaves_nothing_and_has_nothing_to_delete(spec: GatewaySpec) -> None:
+    row = row_of(spec)
+    assert await row.observe() is None
+    assert row.removal(None).action is Action.NO_OP
+    assert row.only_after_change
+
+
+def test_without_adapters_the_base_model_is_asked(spec: GatewaySpec) -> None:
+    data = spec.to_data()
+    data["model"]["adapters"] = []
+    assert served_name(GatewaySpec.model_validate(data)) == spec.model.id

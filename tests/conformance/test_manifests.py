@@ -1,0 +1,151 @@
+"""mcig's manifests against those of others: the same objects as the chart and the release, valid for the real API.
+
+The manifests and schemas of others live beside the project, in ``../shared``; where that folder is absent there is
+nothing to compare with.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from backend.resources import manifests
+from backend.resources.chart import pool_objects
+from backend.resources.manifests_crd import inference_objective_crd
+from backend.resources.manifests_relay import relay_config, relay_pod
+from backend.resources.manifests_serving import model_servers
+from backend.spec import GatewaySpec
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+Object = dict[str, Any]
+
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the manifests of others (../shared) are not here")
+
+
+def spec_of(**changes: Any) -> GatewaySpec:
+    def cluster(name: str, region: str) -> Object:
+        gpus = {"zones": [f"{region}-c"], "accelerator": "nvidia-h100-80gb", "accelerators_per_node": 1}
+        return {"name": name, "region": region, "gpu_pool": gpus | {"machine_type": "a3-highgpu-1g", "nodes": 3}}
+
+    clusters = [cluster("gke-west", "europe-west3"), cluster("gke-east", "us-east4")]
+    return GatewaySpec.model_validate({"name": "demo", "config_cluster": "gke-west", "clusters": clusters} | changes)
+
+
+def documents(path: str) -> list[Object]:
+    return [found for found in yaml.safe_load_all((SHARED / "manifests" / path).read_text()) if found]
+
+
+def by_name(objects: list[Object]) -> dict[tuple[str, str], Object]:
+    """Objects by kind and name, each with the namespace that the API server would give it, and YAML in data parsed."""
+    found = {}
+    for obj in objects:
+        meta = dict(obj["metadata"])
+        if obj["kind"] not in CLUSTER_SCOPED:
+            meta.setdefault("namespace", "default")
+        data = {key: yaml.safe_load(text) for key, text in obj.get("data", {}).items()}
+        found[obj["kind"], meta["name"]] = obj | {"metadata": meta} | ({"data": data} if data else {})
+    assert len(found) == len(objects)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rendered", "monitoring", "count"),
+    [
+        ("chart-v1.1.0_inferencepool_cluster1_no-monitoring.rendered.yaml", False, 11),
+        ("chart-v1.1.0_inferencepool_cluster2_monitoring-gke.rendered.yaml", True, 18),
+    ],
+)
+def test_the_pool_is_what_the_chart_renders(rendered: str, monitoring: bool, count: int) -> None:
+    ours = by_name(pool_objects(spec_of(pool={"monitoring": monitoring})))
+    assert ours == by_name(documents(rendered))
+    assert len(ours) == count
+
+
+def test_the_model_servers_are_the_releases_but_for_the_side_cars_restart_policy() -> None:
+    spec = spec_of()
+    ours = by_name(model_servers(spec, spec.config))
+    theirs = by_name(documents("gie-v1.1.0_vllm_gpu-deployment.yaml"))
+    side_car = theirs["Deployment", "vllm-llama3-8b-instruct"]["spec"]["template"]["spec"]["initContainers"][0]
+    assert side_car["restartPolicy"] == "IfNotPresent"
+    side_car["restartPolicy"] = "Always"
+    assert ours == theirs
+
+
+def test_the_documents_adapters_are_written_to_the_byte() -> None:
+    spec = spec_of()
+    theirs = {obj["kind"]: obj for obj in documents("gie-v1.1.0_vllm_gpu-deployment.yaml")}
+    assert model_servers(spec, spec.config)[0]["data"] == theirs["ConfigMap"]["data"]
+
+
+def test_the_gateway_the_route_and_the_health_check_are_the_documents() -> None:
+    spec = spec_of()
+    ours = [manifests.gateway(spec), manifests.route(spec), manifests.health_policy(spec)]
+    assert by_name(ours) == by_name(documents("seed/seed-L432_mcig.yaml"))
+
+
+def test_the_policies_and_the_objective_are_the_corrected_ones() -> None:
+    custom = spec_of(timeout_s=600, model={"image": "vllm/vllm-openai:v0.10.2"})
+    in_flight = spec_of(timeout_s=600, balancing={"mode": "IN_FLIGHT"})
+    assert [manifests.backend_policy(custom)] == documents("corrected/backend-policy_custom-metrics.yaml")
+    assert [manifests.backend_policy(in_flight)] == documents("corrected/backend-policy_in-flight.yaml")
+    assert [manifests.objective(custom)] == documents("corrected/inference-objective.yaml")
+
+
+def everything(spec: GatewaySpec) -> list[Object]:
+    objects = [
+        inference_objective_crd(),
+        manifests.namespace(spec),
+        *(servers for cluster in spec.clusters for servers in model_servers(spec, cluster)),
+        *pool_objects(spec),
+        manifests.objective(spec),
+        manifests.gateway(spec),
+        manifests.route(spec),
+        manifests.health_policy(spec),
+        manifests.backend_policy(spec),
+        relay_config(spec),
+        relay_pod(spec, ["10.0.0.7", "10.128.0.9"]),
+    ]
+    return [manifests.marked(obj, spec) for obj in objects]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("kubernetes_validate") is None, reason="kubernetes-validate is missing")
+def test_every_object_is_valid_for_the_real_api(tmp_path: Path) -> None:
+    specs = [
+        spec_of(),
+        spec_of(balancing={"mode": "IN_FLIGHT"}, pool={"namespace": "serving", "monitoring": False}),
+        spec_of(model={"image": "vllm/vllm-openai:v0.11.0", "max_model_len": 8192}),
+    ]
+    files = []
+    for index, spec in enumerate(specs):
+        path = tmp_path / f"{index}.yaml"
+        path.write_text(yaml.safe_dump_all(everything(spec)))
+        files.append(str(path))
+    checker = SHARED / "tools" / "validate-manifests"
+    told = subprocess.run([sys.executable, checker, *files], capture_output=True, text=True, check=False)
+    refused = [line for line in told.stdout.splitlines() if not line.endswith(": ok")]
+    assert (told.returncode, refused) == (0, []), told.stderr
+
+
+def test_the_crd_has_the_releases_fields_and_bounds() -> None:
+    path = SHARED / "crds" / "gie-v1.1.0_inference.networking.x-k8s.io_inferenceobjectives.yaml"
+    theirs = yaml.safe_load(path.read_text())
+    ours = inference_objective_crd()
+    assert ours["metadata"] == theirs["metadata"]
+    assert _without_descriptions(ours["spec"]) == _without_descriptions(theirs["spec"])
+
+
+def _without_descriptions(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _without_descriptions(value)
+            for key, value in node.items()
+            if not (key == "description" and isinstance(value, str))
+        }
+    return [_without_descriptions(item) for item in node] if isinstance(node, list) else node

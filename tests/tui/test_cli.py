@@ -1,0 +1,357 @@
+"""What is typed ends in the right exit code: results on stdout, failures in three parts on stderr, no traceback."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from backend.engine.events import Outcome, Verb
+from backend.errors import McigError, UsageError
+from backend.presets import Places, find, load
+from tui import cli
+from tui.commands import lifecycle
+from tui.console import Console
+from tui.interrupts import Interrupts
+from tui.invocation import Exit, Invocation, speed
+
+Said = tuple[int, str, str]
+Type = Callable[..., Said]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MCIG_HOME", str(tmp_path / "mcig"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def mcig(home: Path, capfd: pytest.CaptureFixture[str]) -> Type:
+    """Types a command in this process."""
+
+    def typed(*arguments: str) -> Said:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return typed
+
+
+def test_version(mcig: Type) -> None:
+    code, out, _ = mcig("--version")
+    assert (code, out.split()[0]) == (0, "mcig")
+
+
+@pytest.mark.parametrize("arguments", [[], ["apply"], ["emulator", "start"], ["presets"]])
+def test_help_names_everything_and_leaves_nothing_to_guess(mcig: Type, arguments: list[str]) -> None:
+    code, out, _ = mcig(*arguments, "-h")
+    assert code == 0
+    assert "usage: mcig" in out
+    if not arguments:
+        for name in ("plan", "apply", "destroy", "status", "prompt", "presets", "emulator", "exit codes"):
+            assert name in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "COMMAND"),
+        (["frobnicate"], 2, "frobnicate"),
+        (["apply", "--frob"], 2, "--frob"),
+        (["apply"], 2, "mcig apply rehearsal"),
+        (["plan"], 2, "no stack yet"),
+        (["status"], 2, "no stack yet"),
+        (["destroy"], 2, "no stack yet"),
+        (["prompt"], 2, "no stack yet"),
+        (["prompt", "rehearsal", " "], 2, "empty"),
+        (["prompt", "rehearsal", "--count", "0"], 2, "whole number"),
+        (["apply", "rehersal"], 2, "did you mean rehearsal?"),
+        (["apply", "rehearsal", "--set", "timeout_s=9999"], 2, "--set timeout_s: must be at most 3600"),
+        (["apply", "rehearsal", "--target", "moon"], 2, "must be one of gke, emulator"),
+        (["apply", "rehearsal", "--speed", "quick"], 2, "quick"),
+        (["apply", "rehearsal", "--speed", "-1"], 2, "-1"),
+        (["apply", "rehearsal", "--target", "gke", "--set", "project=abc-def"], 2, "--yes"),
+        (["plan", "rehearsal", "--target", "gke", "--set", "project="], 2, "no Google Cloud project"),
+        (["emulator", "status"], 1, "mcig emulator start"),
+        (["emulator", "env"], 1, "mcig emulator start"),
+        (["emulator", "reset"], 1, "mcig emulator start"),
+        (["emulator", "start", "--port", "99999"], 2, "65535"),
+        (["presets", "save", "Mine", "x.yaml"], 2, "x.yaml"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_way_out(mcig: Type, arguments: list[str], code: int, words: str) -> None:
+    said = mcig(*arguments)
+    assert (said[0], said[1]) == (code, "")
+    assert words in said[2]
+    assert "fix: " in said[2]
+
+
+def test_stopping_no_emulator_is_done(mcig: Type) -> None:
+    assert mcig("emulator", "stop")[0] == 0
+
+
+def test_presets_are_listed_shown_and_kept(mcig: Type, home: Path) -> None:
+    code, shown, _ = mcig("presets", "show", "rehearsal")
+    assert (code, shown) == (0, Path("presets/rehearsal.yaml").read_text())
+    mine = home / "mine.yaml"
+    mine.write_text(shown.replace("name: rehearsal", "name: mine").replace("Two regions", "My regions"))
+    assert mcig("presets", "save", "mine", str(mine))[0] == 0
+    listed = json.loads(mcig("presets", "list", "--json")[1])
+    assert [(item["name"], item["kind"]) for item in listed] == [("mine", "user preset"), ("rehearsal", "preset")]
+    assert "My regions" in mcig("presets", "list")[1]
+    assert mcig("presets", "path")[1].strip() == str(home / "mcig" / "config" / "presets")
+    assert mcig("presets", "show", "mine")[1] == mine.read_text()
+
+
+def test_show_with_options_prints_the_whole_specification(mcig: Type, home: Path) -> None:
+    del home
+    code, text, _ = mcig("presets", "show", "rehearsal", "--set", "balancing.mode=IN_FLIGHT")
+    assert code == 0
+    assert "max_in_flight_requests_per_endpoint: 1000" in text
+    data = json.loads(mcig("--json", "presets", "show", "rehearsal", "--target", "gke")[1])
+    assert (data["target"], data["balancing"]["mode"]) == ("gke", "CUSTOM_METRICS")
+
+
+def test_options_may_stand_before_and_after_the_command(mcig: Type) -> None:
+    before = mcig("--json", "--set", "timeout_s=50", "presets", "show", "rehearsal", "--set", "pool.monitoring=false")
+    data = json.loads(before[1])
+    assert (data["timeout_s"], data["pool"]["monitoring"]) == (50, False)
+
+
+def test_the_schema_is_json(mcig: Type) -> None:
+    assert "properties" in json.loads(mcig("presets", "schema")[1])
+
+
+def test_a_file_with_problems_is_told_line_by_line(mcig: Type, home: Path) -> None:
+    path = home / "bad.yaml"
+    path.write_text("name: bad\ntimeout_s: 0\n")
+    code, out, err = mcig("plan", str(path), "--json")
+    assert (code, out) == (2, "")
+    assert f"{path}:2 timeout_s: must be at least 1, not 0" in err.splitlines()
+
+
+def test_a_fault_of_our_own_is_kept_in_a_private_file(mcig: Type, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(cli, "_command", lambda _: broken)
+    code, out, err = mcig("status")
+    assert (code, out) == (1, "")
+    assert "boom" in err
+    (report,) = (home / "mcig" / "state" / "crashes").iterdir()
+    assert str(report) in err
+    assert "ZeroDivisionError" in report.read_text()
+    assert report.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_emulator_from_start_to_stop(mcig: Type, home: Path) -> None:
+    assert mcig("emulator", "start", "--detach", "--speed", "max")[0] == 0
+    try:
+        code, out, err = mcig("emulator", "status", "--json")
+        status = json.loads(out)
+        assert (code, err, status["speed"], status["resources"], status["faults"]) == (0, "", "max", [], [])
+        assert datetime.fromisoformat(status["started"]).tzinfo is not None
+        assert status["url"].startswith("http://127.0.0.1:")
+        assert "runs already" in mcig("emulator", "start", "--speed", "9")[1]
+        exports = mcig("emulator", "env")[1]
+        shown = subprocess.run(
+            ["bash", "-c", f'{exports}\necho "$CLOUDSDK_CORE_PROJECT $KUBECONFIG"'],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert shown.stdout.split() == ["demo-project", json.loads(mcig("emulator", "env", "--json")[1])["KUBECONFIG"]]
+        planned = mcig("plan", "rehearsal", "--speed", "30", "--detailed-exitcode", "--json")
+        assert planned[0] == Exit.PENDING
+        assert "runs already, at speed max and not 30" in planned[2]
+        assert json.loads(planned[1])["summary"]["create"] == len(json.loads(planned[1])["steps"])
+        assert mcig("emulator", "reset")[0] == 0
+        assert not (home / "mcig" / "state").exists(), "a plan leaves nothing behind"
+    finally:
+        stopped = mcig("emulator", "stop")
+    assert stopped[0] == 0
+    assert mcig("emulator", "status")[0] == 1
+
+
+# --- runs that never begin --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Typed:
+    """An invocation whose streams are the test's."""
+
+    invocation: Invocation
+    options: argparse.Namespace
+    out: io.StringIO
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        """The JSON lines on stdout."""
+        return [json.loads(line) for line in self.out.getvalue().splitlines()]
+
+
+@pytest.fixture
+def typed(home: Path) -> Typed:
+    out = io.StringIO()
+    environ = {"MCIG_HOME": str(home / "mcig"), "HOME": str(home)}
+    console = Console(environ, json=True, out=out, err=io.StringIO())
+    invocation = Invocation(environ, Places.of(environ), console, Interrupts(lambda _: None), yes=True)
+    return Typed(invocation, argparse.Namespace(spec="rehearsal", speed=None), out)
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"), [(McigError("no"), "failed"), (KeyboardInterrupt(), "cancelled"), (OSError("x"), "failed")]
+)
+@pytest.mark.parametrize("verb", ["apply", "destroy"])
+def test_run_finished_is_the_last_line_even_if_nothing_began(
+    typed: Typed,
+    verb: str,
+    failure: BaseException,
+    outcome: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fails(*_: object) -> int:
+        raise failure
+
+    monkeypatch.setattr(lifecycle, "_carry_out", fails)
+    with pytest.raises(type(failure)):
+        getattr(lifecycle, verb)(typed.invocation, typed.options)
+    lines = typed.lines
+    assert [(line["seq"], line["type"]) for line in lines] == [(1, "run_started"), (2, "run_finished")]
+    assert lines[-1]["outcome"] == outcome
+
+
+def test_the_usual_end_is_not_told_twice(typed: Typed) -> None:
+    spec = load(find("rehearsal", typed.invocation.places))
+    lines = lifecycle._Lines(typed.invocation.console)
+    for _ in range(2):
+        lines.finish(spec, Verb.APPLY, McigError("x"))
+    said = typed.lines
+    assert [line["type"] for line in said] == ["run_started", "run_finished"]
+    assert said[-1]["outcome"] == Outcome.FAILED
+
+
+@pytest.mark.parametrize(("text", "value"), [("max", float("inf")), ("60", 60.0), ("0.5", 0.5)])
+def test_speeds(text: str, value: float) -> None:
+    assert speed(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "nan", "inf", "", "fast"])
+def test_what_is_no_speed(text: str) -> None:
+    with pytest.raises(UsageError):
+        speed(text)
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def process(*arguments: str, home: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "tui", *arguments]
+    environ = {**os.environ, "MCIG_HOME": str(home / "mcig"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["presets", "list"], ["presets", "path"], ["emulator", "stop"]])
+def test_quick_commands_load_nothing_heavy(home: Path, arguments: list[str]) -> None:
+    code = f"""
+import sys
+sys.argv = ["mcig", *{arguments!r}]
+from tui.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+heavy = {{"textual", "questionary", "google", "kubernetes", "aiohttp", "pydantic", "grpc", "jsonschema"}}
+print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
+"""
+    ended = process(home=home, code=code)
+    assert ended.stderr.splitlines()[-1] == "[]"
+
+
+def test_quick_commands_are_quick(home: Path) -> None:
+    def used(*arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert process(*arguments, home=home).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(used("--version") for _ in range(3)) < 0.3
+    assert min(used("presets", "list") for _ in range(3)) < 0.3
+
+
+def test_a_reader_that_goes_away_is_no_failure(home: Path) -> None:
+    environ = {**os.environ, "MCIG_HOME": str(home / "mcig")}
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tui", "presets", "schema"],
+            env=environ,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+WAITS = """
+import asyncio, sys
+from tui.interrupts import Interrupts
+async def work(stubborn):
+    print("ready", flush=True)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cleaning", flush=True)
+        if stubborn:
+            await asyncio.sleep(60)
+with Interrupts(lambda line: print(line, flush=True)).installed() as interrupts:
+    try:
+        interrupts.run(work(len(sys.argv) > 1))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_a_run_end_well(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        run.send_signal(number)
+        assert run.stdout.read().splitlines() == ["stopping; once more stops at once", "cleaning"]
+    assert run.returncode == Exit.INTERRUPTED
+
+
+def test_the_second_signal_ends_it_at_once() -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS, "stubborn"], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        run.send_signal(signal.SIGINT)
+        assert run.stdout.readline().startswith("stopping")
+        assert run.stdout.readline() == "cleaning\n"
+        began = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        run.wait(timeout=10)
+    assert run.returncode == Exit.INTERRUPTED
+    assert time.monotonic() - began < 5

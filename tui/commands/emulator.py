@@ -1,0 +1,107 @@
+"""emulator start, stop, status, reset and env."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import UTC, datetime
+
+from backend.emulator import control
+from backend.errors import RehearsalError
+from tui.invocation import Exit, Invocation, speed
+
+DEFAULT_SPEED = "60"
+_LOOK_EVERY_S = 0.5
+
+
+def run(invocation: Invocation, options: argparse.Namespace) -> int:
+    """Do what the sub-command says; raises ``RehearsalError``."""
+    command = {"start": _start, "stop": _stop, "status": _status, "reset": _reset, "env": _env}[options.emulator]
+    try:
+        return command(invocation, options)
+    except control.EmulatorError as error:
+        raise RehearsalError(error.message, fix=error.fix) from error
+
+
+def _start(invocation: Invocation, options: argparse.Namespace) -> int:
+    wanted = speed(options.speed)
+    home, console = invocation.places.emulator, invocation.console
+    running = control.find(home)
+    instance = running or control.start(home, speed=wanted, port=options.port)
+    if invocation.json:
+        console.result({"pid": instance.pid, "url": instance.url})
+    if running is not None:
+        console.say(f"the emulated cloud runs already at {instance.url}, process {instance.pid}")
+        return Exit.DONE
+    console.say(f"the emulated cloud runs at {instance.url}, process {instance.pid}, speed {options.speed}")
+    if options.detach:
+        return Exit.DONE
+    console.say("Ctrl-C stops it; its world is kept and comes back at the next start")
+    identity = control.process_start(instance.pid)
+    try:
+        while control.process_start(instance.pid) == identity:
+            time.sleep(_LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        control.stop(instance)
+        console.say("", "stopped")
+    return Exit.DONE
+
+
+def _stop(invocation: Invocation, options: argparse.Namespace) -> int:
+    del options
+    instance = control.find(invocation.places.emulator)
+    if instance is None:
+        invocation.console.say("no emulated cloud runs")
+        return Exit.DONE
+    control.stop(instance)
+    invocation.console.say("stopped; its world is kept and comes back at the next start")
+    return Exit.DONE
+
+
+def _status(invocation: Invocation, options: argparse.Namespace) -> int:
+    del options
+    found = control.status(_running(invocation))
+    pace = "max" if found["speed"] is None else found["speed"]
+    started = datetime.fromtimestamp(found["started"], UTC).isoformat(timespec="seconds")
+    if invocation.json:
+        keys = ("pid", "url", "resources", "faults")
+        result = {key: found[key] for key in keys} | {"speed": pace, "started": started}
+        invocation.console.result(result)
+        return Exit.DONE
+    console = invocation.console
+    console.say(f"the emulated cloud runs at {found['url']}, process {found['pid']}, speed {pace}, since {started}")
+    for resource in found["resources"]:
+        console.say(f"  {resource}")
+    if not found["resources"]:
+        console.say("nothing was made in it")
+    return Exit.DONE
+
+
+def _reset(invocation: Invocation, options: argparse.Namespace) -> int:
+    del options
+    control.reset(_running(invocation))
+    invocation.console.say("the emulated cloud is as new")
+    return Exit.DONE
+
+
+def _env(invocation: Invocation, options: argparse.Namespace) -> int:
+    del options
+    variables = control.environment(_running(invocation))
+    if invocation.json:
+        invocation.console.result(variables)
+        return Exit.DONE
+    for name, value in variables.items():
+        quoted = value.replace("'", "'\\''")
+        invocation.console.say(f"export {name}='{quoted}'")
+    return Exit.DONE
+
+
+def _running(invocation: Invocation) -> control.Instance:
+    instance = control.find(invocation.places.emulator)
+    if instance is None:
+        raise RehearsalError(
+            "no emulated cloud runs",
+            cause="it was not started, or ended by itself after half an hour without requests",
+            fix="mcig emulator start --detach",
+        )
+    return instance

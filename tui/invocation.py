@@ -1,0 +1,76 @@
+"""What was typed, in the form that every command takes.
+
+Invariant: exit codes are the ones of the table below, in every command.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from backend.errors import UsageError
+from tui.console import Console
+from tui.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from backend.presets import Places
+    from backend.spec import GatewaySpec
+
+
+class Exit(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    FAILED = 1
+    """A step or a prompt failed, or it was declined, or credentials, the lock or the emulator were missing."""
+    USAGE = 2
+    """What was typed or the specification cannot be."""
+    PENDING = 3
+    """``plan --detailed-exitcode`` found changes."""
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The options that all commands share, and the places and streams they work with."""
+
+    environ: Mapping[str, str]
+    places: Places
+    console: Console
+    interrupts: Interrupts
+    settings: tuple[str, ...] = ()
+    """``path=value`` overrides of the specification."""
+    target: str | None = None
+    yes: bool = False
+    """Whether the question before a change is answered with yes."""
+
+    @property
+    def json(self) -> bool:
+        """Whether the result is wanted as JSON."""
+        return self.console.json
+
+    def spec(self, reference: str | None) -> GatewaySpec:
+        """The specification that SPEC and the options mean; without SPEC that of the last stack."""
+        from backend import presets
+
+        source = presets.last_stack(self.places) if reference is None else presets.find(reference, self.places)
+        settings = self.settings if self.target is None else (*self.settings, f"target={self.target}")
+        return presets.load(source, settings)
+
+
+def speed(text: str) -> float:
+    """Read a speed of the emulated cloud: ``max``, or how many times faster than in life."""
+    if text == "max":
+        return math.inf
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise UsageError(
+            f"{text!r} is no speed", cause="a speed is max or a number above 0", fix="for example --speed 60"
+        )
+    return value

@@ -1,0 +1,203 @@
+"""A run as lines of text, for terminals, pipes and logs.
+
+Each line stands for itself: time since the start, region, sign and word, resource. Invariants: nothing is ever drawn
+over; a resource's notes come at most every few seconds and only when they say something new; what failed is told
+again at the end with its cause and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from backend.engine.events import (
+    Action,
+    Event,
+    Outcome,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepNote,
+    StepStarted,
+    Verb,
+)
+from tui.style import SHARED, Style, clock, duration, elapsed, pace
+
+NOTE_EVERY_S = 4.0
+"""Seconds between two notes of one resource."""
+PATIENCE_S = 1.0
+"""Seconds that a step must last before it is told of, where nothing is usually waited for."""
+
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.DELETE: "deleted",
+    Action.NO_OP: "as it is",
+}
+_ENDED = {Outcome.FAILED: "FAILED", Outcome.SKIPPED: "skipped", Outcome.CANCELLED: "stopped"}
+_VERB_DONE = {Verb.APPLY: "Applied", Verb.DESTROY: "Destroyed"}
+_HEAD = 9
+"""Columns of the word after the sign."""
+
+
+class PlainRun:
+    """A listener that tells a run line by line."""
+
+    def __init__(self, say: Callable[[str], None], style: Style, *, speed: float | None, lane_width: int = 12) -> None:
+        self._say = say
+        self._style = style
+        self._speed = speed
+        self._lane_width = lane_width
+        self._began: datetime | None = None
+        self._now = 0.0
+        self._started: RunStarted | None = None
+        self._lanes: dict[str, str] = {}
+        self._begun: dict[str, tuple[float, StepStarted]] = {}
+        self._told: dict[str, tuple[float, str]] = {}
+        self._waiting: dict[str, str] = {}
+        self._failed: list[StepFinished] = []
+        self._unchanged = 0
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        self._began = self._began or event.at
+        self._now = (event.at - self._began).total_seconds()
+        match event.payload:
+            case RunStarted() as started:
+                self._started = started
+            case StepStarted() as step:
+                self._lanes[step.resource] = step.region or SHARED
+                self._begun[step.resource] = (self._now, step)
+            case StepNote() as note:
+                self._waiting[note.resource] = note.text
+            case StepFinished() as step:
+                self._waiting.pop(step.resource, None)
+                self._begun.pop(step.resource, None)
+                self._step_finished(step)
+            case RunFinished() as run:
+                self._waiting.clear()
+                self._run_finished(run)
+        self._notes()
+
+    def _notes(self) -> None:
+        patience = PATIENCE_S if self._speed is not None and math.isinf(self._speed) else 0.0
+        for resource, text in list(self._waiting.items()):
+            began, step = self._begun.get(resource, (-math.inf, None))
+            if self._now - began < patience:
+                continue
+            if step is not None:
+                del self._begun[resource], self._waiting[resource]
+                self._told[resource] = (self._now, text)
+                usual = f"; usually {self._usual(step.estimate_s)}" if step.estimate_s else ""
+                self._line("start", str(step.action), resource, f"{text}{usual}")
+                continue
+            last, told = self._told.get(resource, (-NOTE_EVERY_S, ""))
+            if text == told:
+                del self._waiting[resource]
+            elif self._now - last >= NOTE_EVERY_S:
+                del self._waiting[resource]
+                self._told[resource] = (self._now, text)
+                self._line("wait", "waiting", resource, text)
+
+    def _step_finished(self, step: StepFinished) -> None:
+        self._lanes[step.resource] = step.region or SHARED
+        if step.outcome is Outcome.SUCCEEDED:
+            if step.action is Action.NO_OP:
+                self._unchanged += 1
+                return
+            self._line("succeeded", _DONE[step.action], step.resource, f"in {elapsed(step.elapsed_s)}")
+            for line in detail_lines(step.detail, self._style):
+                self._say(line)
+            return
+        if step.outcome is Outcome.FAILED:
+            self._failed.append(step)
+        reason = step.error.message.splitlines()[0] if step.error is not None else step.reason
+        self._line(str(step.outcome), _ENDED[step.outcome], step.resource, reason)
+
+    def _run_finished(self, run: RunFinished) -> None:
+        started = self._started
+        assert started is not None, "a run starts before it finishes"  # noqa: S101 - the engine's invariant
+        for step in self._failed:
+            self._say("")
+            for line in failure_lines(step, self._style):
+                self._say(line)
+        self._say("")
+        took = elapsed(run.elapsed_s)
+        counts = ", ".join(f"{count} {word}" for word, count in run.counts.items() if count) or "nothing to do"
+        if run.outcome is Outcome.SUCCEEDED:
+            text = f"{_VERB_DONE[started.verb]} {started.stack} in {took}: {counts}."
+        elif run.outcome is Outcome.CANCELLED:
+            text = f"Stopped after {took}: {counts}. What was made stays."
+        else:
+            text = f"Not finished after {took}: {counts}. What was made stays."
+        if said := pace(self._speed):
+            text += f" ({said.capitalize()}.)"
+        for line in self._style.wrap(text):
+            self._say(self._style.paint(run.outcome, line))
+
+    def _usual(self, estimate_s: float) -> str:
+        return duration(estimate_s) if self._speed is None else f"{duration(estimate_s)} in life"
+
+    def _line(self, sign: str, word: str, resource: str, text: str) -> None:
+        lane = self._lanes.get(resource, SHARED)
+        head = f"{clock(self._now):>5} {lane:<{self._lane_width}} "
+        mark = f"{self._style.glyph(sign)} {word:<{_HEAD}}"
+        indent = " " * (len(head) + len(mark))
+        first, *rest = self._style.wrap(f"{resource}  {text}" if text else resource, first=indent, indent=indent)
+        self._say(head + self._style.paint(sign, mark) + first[len(indent) :])
+        for line in rest:
+            self._say(line)
+
+
+def failure_lines(step: StepFinished, style: Style) -> Iterator[str]:
+    """What failed, why, and what to do."""
+    error = step.error
+    if error is None:
+        return
+    yield style.paint("failed", f"{style.glyph('failed')} {step.resource} failed")
+    parts = {"": error.message, "cause: ": error.cause, "fix: ": error.fix, "said: ": error.original}
+    for label, text in parts.items():
+        if text:
+            yield from style.wrap(text, first=f"  {label}", indent="  " + " " * len(label))
+
+
+def detail_lines(detail: Mapping[str, Any], style: Style) -> Iterator[str]:
+    """What a resource told of its final state: the gateway's addresses, the answers of the final check."""
+    for address in detail.get("addresses") or ():
+        yield f"      address in {address.get('region') or 'an unknown region'}: {address.get('address')}"
+    for answer in detail.get("answers") or ():
+        yield from answer_lines(answer, style)
+
+
+def answer_lines(answer: Mapping[str, Any], style: Style, *, with_text: bool = True) -> Iterator[str]:
+    """An answered prompt: its text, and who served it how fast."""
+    if with_text and answer.get("text"):
+        yield from style.wrap(str(answer["text"]).strip(), first="      | ", indent="      | ")
+    yield from style.wrap(served(answer), first="      ", indent="      ")
+
+
+def served(answer: Mapping[str, Any]) -> str:
+    """Who answered, through which address and how fast, in one sentence."""
+    by = answer.get("served_by")
+    parts = [f"status {answer.get('status')}", f"{answer.get('model')} through {answer.get('region')}"]
+    if by:
+        parts.append(f"served by {by['pod']} on {by['cluster']}")
+    elif answer.get("status") == 200:
+        parts.append(f"served by an unknown Pod ({answer.get('served_by_reason')})")
+    if (ttft := answer.get("ttft_s")) is not None:
+        parts.append(f"first token after {ttft * 1000:.0f} ms")
+    if (rate := tokens_per_s(answer)) is not None:
+        parts.append(f"{rate:.0f} tokens/s")
+    return ", ".join(parts)
+
+
+def tokens_per_s(answer: Mapping[str, Any]) -> float | None:
+    """Tokens a second after the first one; ``None`` where usage or times are unknown."""
+    tokens = (answer.get("usage") or {}).get("completion_tokens")
+    first, total = answer.get("ttft_s"), answer.get("total_s")
+    if tokens is None or tokens < 2 or first is None or total is None or total <= first:
+        return None
+    return float((tokens - 1) / (total - first))
