@@ -119,7 +119,20 @@ class ClusterSpec(_Part):
     proxy_subnet: Literal["auto"] | IPv4Network = "auto"
     """Range of the proxy-only subnet in this region; ``auto`` takes a free /23 or reuses what is there."""
     default_pool: DefaultPool = DefaultPool()
-    gpu_pool: GpuPool
+    gpu_pool: GpuPool | None = None
+    """The pool of the model servers; ``null`` makes a cluster that only holds the gateway."""
+
+    @property
+    def is_target(self) -> bool:
+        """Whether the cluster serves the model."""
+        return self.gpu_pool is not None
+
+    @property
+    def serving_pool(self) -> GpuPool:
+        """The GPU pool of a cluster that serves the model; raises ``ValueError`` for one that does not."""
+        if self.gpu_pool is None:
+            raise ValueError(f"{self.name} has no GPU pool")
+        return self.gpu_pool
 
     @property
     def proxy_subnet_name(self) -> str:
@@ -293,7 +306,7 @@ class GatewaySpec(_Part):
     config_cluster: ClusterName
     """Name of the cluster that holds the gateway."""
     clusters: tuple[ClusterSpec, ...]
-    """Two or more, each in a region of its own."""
+    """Two or more that serve the model, each in a region of its own; one more may hold the gateway only."""
     model: Model = Model()
     objective: Objective = Objective()
     pool: Pool = Pool()
@@ -316,12 +329,19 @@ class GatewaySpec(_Part):
         return next(cluster for cluster in self.clusters if cluster.name == self.config_cluster)
 
     @property
+    def targets(self) -> tuple[ClusterSpec, ...]:
+        """The clusters that serve the model; the config cluster is one of them unless it has no GPU pool."""
+        return tuple(cluster for cluster in self.clusters if cluster.is_target)
+
+    @property
     def regions(self) -> tuple[str, ...]:
-        """The regions in the order of the clusters."""
-        return tuple(cluster.region for cluster in self.clusters)
+        """The regions that serve the model, in the order of the clusters; each gets an address of the gateway."""
+        return tuple(cluster.region for cluster in self.targets)
 
     def replicas(self, cluster: ClusterSpec) -> int:
         """Model servers on a cluster: as asked, else one for each GPU."""
+        if cluster.gpu_pool is None:
+            return 0
         return cluster.gpu_pool.gpus if self.model.replicas == "auto" else self.model.replicas
 
     def to_data(self) -> dict[str, Any]:
@@ -335,15 +355,22 @@ def problems(spec: GatewaySpec) -> list[Problem]:
 
 
 def _cluster_problems(spec: GatewaySpec) -> Iterator[Problem]:
-    if len(spec.clusters) < 2:
-        yield Problem("clusters", f"a multi-cluster gateway needs two or more clusters, got {len(spec.clusters)}")
-    for path, key in (("name", "name"), ("region", "region")):
-        counts = Counter(getattr(cluster, key) for cluster in spec.clusters)
-        for index, cluster in enumerate(spec.clusters):
-            value = getattr(cluster, key)
-            if counts[value] > 1 and value in {getattr(earlier, key) for earlier in spec.clusters[:index]}:
-                why = "each cluster needs a region of its own" if key == "region" else "names must differ"
-                yield Problem(f"clusters[{index}].{path}", f"{value} is taken by another cluster; {why}")
+    if len(spec.targets) < 2:
+        kind = "clusters" if len(spec.targets) == len(spec.clusters) else "clusters with a gpu_pool"
+        yield Problem("clusters", f"a multi-cluster gateway needs two or more {kind}, got {len(spec.targets)}")
+    for index, cluster in enumerate(spec.clusters):
+        earlier = spec.clusters[:index]
+        if cluster.name in {other.name for other in earlier}:
+            yield Problem(f"clusters[{index}].name", f"{cluster.name} is taken by another cluster; names must differ")
+        if cluster.is_target and cluster.region in {other.region for other in earlier if other.is_target}:
+            yield Problem(
+                f"clusters[{index}].region",
+                f"{cluster.region} is taken by another cluster; each cluster needs a region of its own",
+            )
+        if not cluster.is_target and cluster.name != spec.config_cluster:
+            yield Problem(
+                f"clusters[{index}].gpu_pool", "only the config cluster may be without: the others serve the model"
+            )
     names = [cluster.name for cluster in spec.clusters]
     if names and spec.config_cluster not in names:
         yield Problem("config_cluster", f"{spec.config_cluster} is none of the clusters: {', '.join(names)}")
@@ -353,14 +380,16 @@ def _cluster_problems(spec: GatewaySpec) -> Iterator[Problem]:
         if isinstance(cluster.proxy_subnet, IPv4Network)
     ]
     for position, (index, network) in enumerate(ranges):
-        for other, earlier in ranges[:position]:
-            if network.overlaps(earlier):
-                yield Problem(f"clusters[{index}].proxy_subnet", f"{network} overlaps {earlier} of clusters[{other}]")
+        for other, taken in ranges[:position]:
+            if network.overlaps(taken):
+                yield Problem(f"clusters[{index}].proxy_subnet", f"{network} overlaps {taken} of clusters[{other}]")
 
 
 def _pool_problems(spec: GatewaySpec) -> Iterator[Problem]:
     for index, cluster in enumerate(spec.clusters):
         pool, place = cluster.gpu_pool, f"clusters[{index}].gpu_pool"
+        if pool is None:
+            continue
         for position, zone in enumerate(pool.zones):
             if not zone.startswith(f"{cluster.region}-"):
                 yield Problem(

@@ -25,10 +25,9 @@ from backend.engine.resource import Resource
 from backend.errors import PromptError, UsageError
 from backend.lock import StackLock
 from backend.places import Places, private_folder, write_private
-from backend.rehearsal import prepare
-from backend.spec import GatewaySpec, Target
+from backend.spec import GatewaySpec
 from backend.status import Address, ResourceStatus, Status
-from backend.surroundings import hugging_face_token, with_project
+from backend.surroundings import hugging_face_token, project_of
 
 if TYPE_CHECKING:
     from backend.clients import Clients
@@ -65,17 +64,11 @@ class Stack:
         clients: Clients,
         resources: Sequence[Resource[Any]],
         places: Places,
-        speed: float | None = None,
-        notes: tuple[str, ...] = (),
     ) -> None:
         self.spec = spec
         """The specification, with its project filled in."""
         self.connection = connection
         """The cloud it lives in."""
-        self.speed = speed
-        """How many times faster than in life a rehearsal plays; ``None`` in a real cloud."""
-        self.notes = notes
-        """What people should know about how the cloud was found."""
         self._clients = clients
         self._resources = tuple(resources)
         self._places = places
@@ -177,7 +170,7 @@ class Stack:
             listener.begins(address)
         answer = await inference.prompt(
             self._clients.kube(self.spec.config_cluster),
-            {cluster.name: self._clients.kube(cluster.name) for cluster in self.spec.clusters},
+            {cluster.name: self._clients.kube(cluster.name) for cluster in self.spec.targets},
             ask,
             namespace=self.spec.pool.namespace,
             app=self.spec.model.name,
@@ -223,11 +216,9 @@ async def open_stack(
     from backend.clients.connect import connect
     from backend.resources import declare
 
-    spec = with_project(spec, environ)
-    rehearsal = None
-    if spec.target is Target.EMULATOR:
-        rehearsal = await asyncio.to_thread(prepare, spec, places.emulator, speed)
-    connection = await connect(spec, environ=environ, home=places.emulator, speed=speed)
+    project = project_of(spec, environ)
+    spec = spec.model_copy(update={"project": project})
+    connection = await connect(spec, project=project, home=places.emulator, speed=speed)
     clients = Clients(connection, spec)
     try:
         token = hugging_face_token(spec.target, environ)
@@ -237,8 +228,6 @@ async def open_stack(
             clients=clients,
             resources=declare(spec, clients, hf_token=token),
             places=places,
-            speed=None if rehearsal is None else rehearsal.speed,
-            notes=() if rehearsal is None else rehearsal.notes,
         )
     finally:
         await clients.close()

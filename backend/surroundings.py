@@ -21,8 +21,8 @@ OWN_TOKEN = {Target.EMULATOR: SecretStr("hf_rehearsal")}
 """The token of a cloud whose Hugging Face takes any."""
 
 
-def with_project(spec: GatewaySpec, environ: Mapping[str, str]) -> GatewaySpec:
-    """Fill in the project: the spec's, the cloud's own, ``GOOGLE_CLOUD_PROJECT``, gcloud's; else ``UsageError``."""
+def project_of(spec: GatewaySpec, environ: Mapping[str, str]) -> str:
+    """Find the project: the spec's, the cloud's own, ``GOOGLE_CLOUD_PROJECT``, gcloud's; else ``UsageError``."""
     project = spec.project or OWN_PROJECT.get(spec.target)
     project = project or environ.get("GOOGLE_CLOUD_PROJECT") or gcloud_project(environ)
     if not project:
@@ -31,7 +31,7 @@ def with_project(spec: GatewaySpec, environ: Mapping[str, str]) -> GatewaySpec:
             cause="neither the specification, GOOGLE_CLOUD_PROJECT nor gcloud's configuration names one",
             fix="add --set project=PROJECT_ID, or run `gcloud config set project PROJECT_ID`",
         )
-    return spec.model_copy(update={"project": project})
+    return project
 
 
 def gcloud_project(environ: Mapping[str, str]) -> str | None:

@@ -49,7 +49,7 @@ async def emulator(tmp_path: Path) -> AsyncIterator[Emulator]:
 @pytest.fixture
 def connection(emulator: Emulator) -> Connection:
     """The way to the emulated cloud."""
-    return emulated(emulator.url, emulator.token)
+    return emulated(emulator.url, emulator.token, project=emulator.world.project)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The one place that knows where a stack's cloud is.
 
 The real and the emulated cloud differ in base URLs, credentials and the door to a gateway's address, and in nothing
-else. Invariant: nothing outside this module asks which of the two it is.
+else. Invariants: no client and no resource asks which of the two it is; an emulator that runs already is taken as it
+is, and a wish that it does not meet becomes a note for people, never a restart.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.clients.google import prefetch
-from backend.errors import CredentialsError, RehearsalError, UsageError
+from backend.errors import CredentialsError, RehearsalError
 from backend.spec import GatewaySpec, Target
 
-EMULATED_PROJECT = "demo-project"
-"""The project that the emulated cloud knows."""
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 SDK = (
     "google.cloud.service_usage_v1",
@@ -60,6 +59,10 @@ class Connection:
     """Base URL by API, such as ``container``; Google's own where missing."""
     doors: Doors | None = None
     """Looks up the loopback doors to gateway addresses; ``None`` where addresses are reached directly."""
+    speed: float | None = None
+    """How many times faster than in life a rehearsal plays, infinite when waiting is left out; ``None`` in life."""
+    notes: tuple[str, ...] = ()
+    """What people should know about how the cloud was found."""
 
     def door(self, region: str, address: str, port: int) -> str:
         """Base URL of the OpenAI API behind a gateway's address, for somebody who may reach it.
@@ -73,21 +76,26 @@ class Connection:
         return f"http://{address}/v1" if port == 80 else f"http://{address}:{port}/v1"
 
 
-async def connect(
-    spec: GatewaySpec, *, environ: Mapping[str, str], home: Path, speed: float | None = None
-) -> Connection:
+async def connect(spec: GatewaySpec, *, project: str, home: Path, speed: float | None = None) -> Connection:
     """Connect to the spec's target; an emulated cloud that does not run yet is started in ``home``.
 
-    ``speed`` overrides the spec's when it is started. Raises ``CredentialsError``, ``RehearsalError``, and
-    ``UsageError`` without a project.
+    ``speed`` overrides the spec's when it is started. Raises ``CredentialsError`` and ``RehearsalError``.
     """
     prefetch(SDK)
     if spec.target is Target.EMULATOR:
-        return await asyncio.to_thread(_rehearsal, spec, home, speed)
-    return await asyncio.to_thread(_google_cloud, spec, environ)
+        return await asyncio.to_thread(_rehearsal, spec, project, home, speed)
+    return await asyncio.to_thread(_google_cloud, project)
 
 
-def emulated(url: str, token: str, *, project: str = EMULATED_PROJECT, doors: Doors | None = None) -> Connection:
+def emulated(
+    url: str,
+    token: str,
+    *,
+    project: str,
+    doors: Doors | None = None,
+    speed: float = math.inf,
+    notes: tuple[str, ...] = (),
+) -> Connection:
     """Connect to an emulated cloud at a URL; takes loopback out of this process's proxy settings."""
     from google.oauth2.credentials import Credentials
 
@@ -101,20 +109,29 @@ def emulated(url: str, token: str, *, project: str = EMULATED_PROJECT, doors: Do
         sign_in_fix="`mcig emulator stop`, then `mcig apply` again: another emulator has taken its place",
         endpoints={api: f"{url}{prefix}" for api, prefix in _PREFIXES.items()},
         doors=doors,
+        speed=speed,
+        notes=notes,
     )
 
 
-def _rehearsal(spec: GatewaySpec, home: Path, speed: float | None) -> Connection:
+def _rehearsal(spec: GatewaySpec, project: str, home: Path, speed: float | None) -> Connection:
     from backend.emulator import control
 
     wanted = speed if speed is not None else spec.rehearsal.speed
+    pace = math.inf if wanted == "max" else float(wanted)
     try:
-        instance = control.find(home)
-        if instance is None:
-            pace = math.inf if wanted == "max" else float(wanted)
-            instance = control.start(home, speed=pace, seed=spec.rehearsal.seed)
+        running = control.find(home)
+        instance = running or control.start(home, speed=pace, seed=spec.rehearsal.seed)
+        told = control.status(instance)["speed"]
     except control.EmulatorError as error:
         raise RehearsalError(error.message, fix=error.fix) from error
+    actual = math.inf if told is None else float(told)
+    notes: tuple[str, ...] = ()
+    if running is None:
+        notes = (f"started the emulated cloud at {instance.url} (`mcig emulator stop` ends it)",)
+    elif speed is not None and actual != pace:
+        paces = f"at speed {_spelled(actual)} and not {_spelled(pace)}"
+        notes = (f"the emulated cloud runs already, {paces}; `mcig emulator stop` first to change that",)
 
     def doors() -> dict[tuple[str, str], int]:
         try:
@@ -123,31 +140,26 @@ def _rehearsal(spec: GatewaySpec, home: Path, speed: float | None) -> Connection
             raise RehearsalError(error.message, fix=error.fix) from error
         return {(door["region"], door["vip"]): door["port"] for door in found}
 
-    return emulated(instance.url, instance.token, project=spec.project or EMULATED_PROJECT, doors=doors)
+    return emulated(instance.url, instance.token, project=project, doors=doors, speed=actual, notes=notes)
 
 
-def _google_cloud(spec: GatewaySpec, environ: Mapping[str, str]) -> Connection:
+def _spelled(speed: float) -> str:
+    """A speed as the command line takes it."""
+    return "max" if math.isinf(speed) else f"{speed:g}"
+
+
+def _google_cloud(project: str) -> Connection:
     import google.auth
     from google.auth.exceptions import DefaultCredentialsError
 
-    wanted = spec.project or environ.get("GOOGLE_CLOUD_PROJECT") or None
     try:
-        credentials, found = google.auth.default(scopes=[SCOPE], quota_project_id=wanted)
+        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=project)
     except DefaultCredentialsError as error:
         raise CredentialsError(
             "no Google credentials were found",
             cause="nobody has signed in on this machine for programs to use",
             fix="gcloud auth application-default login; or rehearse without any: --target emulator",
         ) from error
-    project = wanted or found
-    if not project:
-        raise UsageError(
-            "no Google Cloud project was named",
-            cause="neither the spec, GOOGLE_CLOUD_PROJECT nor gcloud's configuration names one",
-            fix="add --set project=PROJECT_ID, or `gcloud config set project PROJECT_ID`",
-        )
-    if wanted is None and hasattr(credentials, "with_quota_project"):
-        credentials = credentials.with_quota_project(project)
     return Connection(
         target=Target.GKE,
         project=project,

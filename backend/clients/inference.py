@@ -21,7 +21,8 @@ from backend.clients.sse import Events
 from backend.errors import CloudError, InvalidRequest, NotFound, PromptError, Unavailable
 
 if TYPE_CHECKING:
-    from backend.clients.kube import Kube, ProxyResponse
+    from backend.clients.kube import Kube
+    from backend.clients.kube_proxy import ProxyResponse
 
 RELAY_POD, RELAY_PORT = "mcig-relay", 8080
 CONTAINER = "vllm"

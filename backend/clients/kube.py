@@ -13,13 +13,13 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from backend.clients.kinds import POD, Kind
 from backend.clients.kube_errors import error_of
+from backend.clients.kube_proxy import ProxyResponse
 from backend.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -35,34 +35,6 @@ CONNECT_TIMEOUT_S = 20.0
 ATTEMPTS = 4
 """Times a request is sent while the server answers Retry-After, as kubectl does."""
 LONGEST_RETRY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyResponse:
-    """A Pod's answer through the API server, still arriving."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names are looked up without regard to case."""
-    _response: aiohttp.ClientResponse
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body piece by piece as it arrives; raises ``Unavailable`` when it breaks off."""
-        import aiohttp
-
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(
-                "the answer broke off before its end",
-                cause=str(error) or type(error).__name__,
-                fix="send it again; if it keeps happening look at the gateway with `mcig status`",
-            ) from error
-
-    async def read(self) -> bytes:
-        """Give the whole body."""
-        return b"".join([chunk async for chunk in self.chunks()])
 
 
 class Kube:

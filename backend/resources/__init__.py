@@ -49,17 +49,14 @@ def declare(spec: GatewaySpec, clients: Clients, *, hf_token: SecretStr | None =
     """
     the_gateway = gateway.gateway(spec, clients)
     rows: list[Resource[Any]] = [services.EnabledServices(spec, clients)]
-    rows += [network.ProxySubnet(spec, cluster, clients) for cluster in spec.clusters]
+    rows += [network.ProxySubnet(spec, cluster, clients) for cluster in spec.targets]
     for cluster in spec.clusters:
+        rows += [clusters.GkeCluster(spec, cluster, clients), fleet.Membership(spec, cluster, clients)]
+    rows.append(fleet_ingress.FleetIngress(spec, clients))
+    for cluster in spec.targets:
         rows += [
-            clusters.GkeCluster(spec, cluster, clients),
             node_pool.NodePool(spec, cluster, clients),
             serving.hf_token_secret(spec, cluster, clients, hf_token=hf_token),
-            fleet.Membership(spec, cluster, clients),
-        ]
-    rows.append(fleet_ingress.FleetIngress(spec, clients))
-    for cluster in spec.clusters:
-        rows += [
             pool.objective_crd(spec, cluster, clients),
             serving.model_server(spec, cluster, clients),
             pool.pool(spec, cluster, clients),

@@ -51,7 +51,8 @@ class GkeCluster(Resource[Json]):
 
     def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
         self.id = resource_id(cluster.name)
-        self.depends_on = frozenset({services.ID, network.resource_id(cluster.region)})
+        subnets = {network.resource_id(region) for region in spec.regions if region == cluster.region}
+        self.depends_on = frozenset({services.ID, *subnets})
         self._spec = spec
         self._cluster = cluster
         self._name, self._region = cluster.name, cluster.region

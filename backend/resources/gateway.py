@@ -111,7 +111,7 @@ def gateway_key(spec: GatewaySpec) -> Key:
 
 def gateway(spec: GatewaySpec, clients: Clients) -> GatewayRow:
     """The row ``gateway``."""
-    needs = [f"export@{cluster.name}" for cluster in spec.clusters]
+    needs = [f"export@{cluster.name}" for cluster in spec.targets]
     needs += [f"subnet/{region}" for region in spec.regions]
     return GatewayRow(
         "gateway",
@@ -159,7 +159,7 @@ def health_policy(spec: GatewaySpec, clients: Clients) -> KubeObjects:
             permissions=("container.thirdPartyObjects.create", "container.thirdPartyObjects.update"),
             estimate_s=catalog.duration("health-policy"),
         ),
-        depends_on=[f"export@{cluster.name}" for cluster in spec.clusters],
+        depends_on=[f"export@{cluster.name}" for cluster in spec.targets],
         lacks=lambda seen: _attached(seen.objects[key]),
     )
 
@@ -181,7 +181,7 @@ def backend_policy(spec: GatewaySpec, clients: Clients) -> KubeObjects:
             departures=tuple(_policy_departures(spec)),
             estimate_s=catalog.duration("backend-policy"),
         ),
-        depends_on=[f"export@{cluster.name}" for cluster in spec.clusters],
+        depends_on=[f"export@{cluster.name}" for cluster in spec.targets],
         lacks=lambda seen: _attached(seen.objects[key]),
     )
 

@@ -92,7 +92,7 @@ def _pod(spec: GatewaySpec, cluster: ClusterSpec) -> Object:
             {"name": "config-volume", "configMap": {"name": f"{spec.model.name}-adapters"}},
         ],
     }
-    if cluster.gpu_pool.provisioning is Provisioning.FLEX_START:
+    if cluster.serving_pool.provisioning is Provisioning.FLEX_START:
         pod["nodeSelector"] = {"cloud.google.com/gke-flex-start": "true"}
     return pod
 

@@ -231,7 +231,7 @@ class ProxySubnet(Resource[Json]):
             return wanted
         lacking = [
             cluster
-            for cluster in self._spec.clusters
+            for cluster in self._spec.targets
             if cluster is self._cluster or active_proxy(subnetworks, cluster.region) is None
         ]
         fixed = [cluster.proxy_subnet for cluster in lacking if isinstance(cluster.proxy_subnet, IPv4Network)]

@@ -35,7 +35,7 @@ _DEPARTURES = (
 
 def resource_id(cluster: ClusterSpec) -> ResourceId:
     """Id of the row of a cluster's GPU pool."""
-    return ResourceId(f"node-pool/{cluster.name}/{cluster.gpu_pool.name}")
+    return ResourceId(f"node-pool/{cluster.name}/{cluster.serving_pool.name}")
 
 
 def body(spec: GatewaySpec, pool: GpuPool) -> Json:
@@ -129,7 +129,7 @@ class NodePool(Resource[Json]):
         self._spec = spec
         self._cluster = cluster.name
         self._region = cluster.region
-        self._pool = cluster.gpu_pool
+        self._pool = cluster.serving_pool
         self._clients = clients
         self._operation: str | None = None
 

@@ -248,7 +248,7 @@ class Export(Resource[Exported]):
         return self._clients.kube(self._cluster.name)
 
     def _others(self) -> list[ClusterSpec]:
-        return [other for other in self._spec.clusters if other.name != self._cluster.name]
+        return [other for other in self._spec.targets if other.name != self._cluster.name]
 
     async def _annotated(self, cluster: ClusterSpec) -> Mapping[str, Any] | None:
         """The pool of a cluster if it is exported."""

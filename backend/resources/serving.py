@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -24,12 +24,13 @@ from backend.resources.compare import ABSENT
 from backend.resources.conditions import deployment_lacking
 from backend.resources.manifests import SECRET_KEY, SECRET_NAME, Object, is_ours, marked, namespace
 from backend.resources.manifests_serving import CONTAINER, model_servers
-from backend.resources.objects import DELETE_TIMEOUT_S, Key, KubeObjects, Seen, gone, kubectl
+from backend.resources.objects import DELETE_TIMEOUT_S, Key, KubeObjects, Seen, gone, kubectl, look
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 
 if TYPE_CHECKING:
     from backend.clients import Clients
+    from backend.clients.kube import Kube
 
 MODEL_SERVER_TIMEOUT_S = 3600.0
 CRASHES_TO_GIVE_UP = 4
@@ -120,7 +121,7 @@ class HfTokenSecret(Resource[Object]):
             body["type"] = "Opaque"
             body["metadata"]["annotations"] = {TOKEN_DIGEST: self._digest(self._token)}
             body = marked(body, self._spec)
-        await self._kube.apply(body, manager=SECRET_MANAGER, force=not foreign)
+        await self._kube.apply(body, manager=SECRET_MANAGER, force=seen is not None and not foreign)
 
     async def wait(self, note: Note) -> Object:
         """Return the Secret; it is there as soon as it was accepted."""
@@ -132,9 +133,8 @@ class HfTokenSecret(Resource[Object]):
     async def delete(self, note: Note) -> None:
         """Delete it, and the namespace where mcig made that, and return once they are gone."""
         kube, mine = self._kube, []
-        for key in (self._key, self._namespace):
-            found = await kube.get(key.kind, key.namespace, key.name)
-            if found is not None and is_ours(found, self._spec):
+        for key, found in (await self._existing()).items():
+            if is_ours(found, self._spec):
                 await kube.delete(key.kind, key.namespace, key.name)
                 mine.append(key)
         look = f"{kubectl(self._clients.project, self._cluster)} get -n {self._spec.pool.namespace} secrets"
@@ -142,8 +142,14 @@ class HfTokenSecret(Resource[Object]):
         await watch.until(lambda: gone(kube, mine, watch))
 
     @property
-    def _kube(self) -> Any:
+    def _kube(self) -> Kube:
         return self._clients.kube(self._cluster.name)
+
+    async def _existing(self) -> dict[Key, Object]:
+        try:
+            return await look(self._kube, [self._key, self._namespace])
+        except NotFound:
+            return {}
 
     async def _make_namespace(self) -> None:
         if await self._kube.get(NAMESPACE, None, self._spec.pool.namespace) is None:
@@ -213,7 +219,7 @@ def model_server(spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> M
             departures=tuple(_departures(spec, cluster)),
             estimate_s=catalog.duration("model-server"),
         ),
-        depends_on=(f"secret/hf-token@{cluster.name}", f"node-pool/{cluster.name}/{cluster.gpu_pool.name}"),
+        depends_on=(f"secret/hf-token@{cluster.name}", f"node-pool/{cluster.name}/{cluster.serving_pool.name}"),
         timeout_s=MODEL_SERVER_TIMEOUT_S,
         lacks=lambda seen: _lacks(spec, seen),
     )
@@ -235,7 +241,7 @@ def _departures(spec: GatewaySpec, cluster: ClusterSpec) -> Iterator[Departure]:
         yield Departure(
             document="runs 3 model servers on every cluster",
             mcig=f"runs {spec.replicas(cluster)} on {cluster.name}",
-            because=f"the pool {cluster.gpu_pool.name} has {cluster.gpu_pool.gpus} GPUs, and each server takes one",
+            because=f"its GPU pool has {cluster.serving_pool.gpus} GPUs, and each server takes one",
         )
 
 

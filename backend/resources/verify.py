@@ -37,7 +37,7 @@ class Verify(Resource[tuple[Answer, ...]]):
 
     def __init__(self, spec: GatewaySpec, clients: Clients, gateway: GatewayRow) -> None:
         self.id = ID
-        names = [f"model-server@{cluster.name}" for cluster in spec.clusters]
+        names = [f"model-server@{cluster.name}" for cluster in spec.targets]
         names += [f"relay@{spec.config_cluster}", "health-policy", "backend-policy"]
         self.depends_on = frozenset(map(ResourceId, names))
         self._spec, self._clients, self._gateway = spec, clients, gateway
@@ -108,7 +108,7 @@ class Verify(Resource[tuple[Answer, ...]]):
             try:
                 answer = await prompt(
                     clients.kube(spec.config_cluster),
-                    {cluster.name: clients.kube(cluster.name) for cluster in spec.clusters},
+                    {cluster.name: clients.kube(cluster.name) for cluster in spec.targets},
                     ask,
                     namespace=spec.pool.namespace,
                     app=spec.model.name,

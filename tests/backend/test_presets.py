@@ -53,7 +53,7 @@ def test_a_preset_gives_the_stack_its_name(places: Places) -> None:
 
 def test_settings_apply_to_what_is_found(places: Places) -> None:
     spec = presets.load(presets.find("rehearsal", places), ["target=gke", "clusters.gke-west.gpu_pool.nodes=3"])
-    assert (spec.target, spec.clusters[0].gpu_pool.nodes) == ("gke", 3)
+    assert (spec.target, spec.clusters[0].serving_pool.nodes) == ("gke", 3)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_packaged_preset_keeps_to_the_contract() -> None:
         ("gke-west", "europe-west3"),
         ("gke-east", "us-east4"),
     ]
-    assert all(cluster.gpu_pool.provisioning is Provisioning.SPOT for cluster in spec.clusters)
+    assert all(cluster.serving_pool.provisioning is Provisioning.SPOT for cluster in spec.clusters)
     assert [adapter.name for adapter in spec.model.adapters] == ["food-review-1"]
 
 
@@ -170,7 +170,11 @@ def test_repeated_anchors_cannot_blow_up() -> None:
         ("region: us-east4", "regin: us-east4", "my.yaml:9 clusters[1].regin: is unknown; did you mean region?"),
         ("target: emulator", "target: emulater", "did you mean emulator?"),
         ("target: emulator", "hf_token: hf_abc", "my.yaml:2 hf_token: is unknown; the Hugging Face token is no part"),
-        ("nodes: 2}\n  - name", "nodes: x}\n  - name", 'clusters[0].gpu_pool.nodes: must be a whole number, not "x"'),
+        (
+            "nodes: 2}\n  - name",
+            "nodes: x}\n  - name",
+            'clusters[0].gpu_pool.nodes: must be a whole number, not "x"',
+        ),
         ("name: small", "name: yes", "my.yaml:1 name: must be a text, not true; put it in quotes"),
         ("name: small", "name: Small", "my.yaml:1 name: must be a name of lower-case letters"),
         ("zones: [us-east4-a]", "zones: [us-east4]", "clusters[1].gpu_pool.zones[0]: must be a zone, such as"),
@@ -231,14 +235,14 @@ def test_one_cluster_is_not_enough() -> None:
 
 def test_settings_reach_into_lists_by_position_and_by_name() -> None:
     spec = load(SMALL, "clusters[0].gpu_pool.nodes=3", "clusters.east.gpu_pool.nodes=4", "guard.usd=50")
-    assert [cluster.gpu_pool.nodes for cluster in spec.clusters] == [3, 4]
+    assert [cluster.serving_pool.nodes for cluster in spec.clusters] == [3, 4]
     assert spec.guard is not None
     assert spec.guard.usd == 50
 
 
 def test_settings_take_lists_null_and_ranges() -> None:
     spec = load(SMALL, "clusters.west.gpu_pool.zones=[europe-west3-a, europe-west3-b]", "project=abc-123", "project=")
-    assert spec.clusters[0].gpu_pool.zones == ("europe-west3-a", "europe-west3-b")
+    assert spec.clusters[0].serving_pool.zones == ("europe-west3-a", "europe-west3-b")
     assert spec.project is None
     spec = load(SMALL, "clusters.west.proxy_subnet=10.9.0.0/24", "rehearsal.speed=max")
     assert spec.clusters[0].proxy_subnet == IPv4Network("10.9.0.0/24")

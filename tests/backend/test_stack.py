@@ -22,7 +22,7 @@ from backend.lock import StackLock
 from backend.places import Places
 from backend.spec import GatewaySpec, Target
 from backend.stack import Stack
-from backend.surroundings import gcloud_project, hugging_face_token, with_project
+from backend.surroundings import gcloud_project, hugging_face_token, project_of
 
 
 @pytest.fixture
@@ -237,13 +237,13 @@ def test_the_project_comes_from_the_nearest_place(
     places: Places, home: Path, settings: list[str], environ: dict[str, str], project: str
 ) -> None:
     spec = presets.load(presets.find("rehearsal", places), settings)
-    assert with_project(spec, {"HOME": str(home), **environ}).project == project
+    assert project_of(spec, {"HOME": str(home), **environ}) == project
 
 
 def test_without_a_project_the_way_to_one_is_told(places: Places, tmp_path: Path) -> None:
     spec = presets.load(presets.find("rehearsal", places), ["target=gke", "project="])
     with pytest.raises(UsageError, match="no Google Cloud project") as caught:
-        with_project(spec, {"HOME": str(tmp_path)})
+        project_of(spec, {"HOME": str(tmp_path)})
     assert "--set project=" in caught.value.fix
 
 

@@ -116,7 +116,7 @@ async def _carry_out(
             return Exit.FAILED
         console.say("")
         lane = max(map(len, spec.regions))
-        listener: Emit = lines or PlainRun(console.say, console.style, speed=stack.speed, lane_width=lane)
+        listener: Emit = lines or PlainRun(console.say, console.style, speed=stack.connection.speed, lane_width=lane)
         result = await stack.apply(made, emit=listener, note=console.say)
         if not invocation.json:
             console.say_all(_next(spec, verb, result.outcome))
@@ -173,7 +173,7 @@ def _speed(options: argparse.Namespace) -> float | None:
 
 
 def _notes(console: Console, stack: Stack) -> None:
-    for note in stack.notes:
+    for note in stack.connection.notes:
         console.say_all(console.style.wrap(f"note: {note}", indent="      "))
 
 
@@ -186,7 +186,7 @@ def _show(console: Console, stack: Stack, made: Plan) -> None:
             stack=stack.spec.name,
             where=stack.connection.description,
             style=console.style,
-            speed=stack.speed,
+            speed=stack.connection.speed,
             prices=stack.prices_dated,
         )
     )

@@ -43,7 +43,7 @@ async def _ask(invocation: Invocation, options: argparse.Namespace, spec: Gatewa
     pace = None if options.speed is None else speed(options.speed)
     console = invocation.console
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
-        for note in stack.notes:
+        for note in stack.connection.notes:
             console.say(f"note: {note}")
         return await stack.prompt(
             text,

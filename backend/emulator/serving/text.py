@@ -43,11 +43,41 @@ _GENERAL_SENTENCES = (
     "To read a genuine answer about {topic}, apply the same plan to the real cloud.",
 )
 
-_STOPWORDS = frozenset({
-    "and", "are", "can", "could", "does", "for", "from", "have", "how", "please", "should", "tell", "that", "the",
-    "their", "there", "this", "was", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would",
-    "write", "you", "your",
-})
+_STOPWORDS = frozenset(
+    {
+        "and",
+        "are",
+        "can",
+        "could",
+        "does",
+        "for",
+        "from",
+        "have",
+        "how",
+        "please",
+        "should",
+        "tell",
+        "that",
+        "the",
+        "their",
+        "there",
+        "this",
+        "was",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "would",
+        "write",
+        "you",
+        "your",
+    }
+)
 
 
 def tokenize(text: str) -> list[str]:

@@ -26,7 +26,7 @@ def real(spec: GatewaySpec) -> GatewaySpec:
 
 
 def test_every_api_of_the_emulated_cloud_is_on_loopback() -> None:
-    connection = emulated("http://127.0.0.1:4321", "t")
+    connection = emulated("http://127.0.0.1:4321", "t", project="demo-project")
 
     assert connection.endpoints["container"] == "http://127.0.0.1:4321/container"
     assert connection.endpoints["compute"] == "http://127.0.0.1:4321"
@@ -38,14 +38,16 @@ def test_loopback_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("NO_PROXY", "intranet.example,localhost")
     monkeypatch.delenv("no_proxy", raising=False)
 
-    emulated("http://127.0.0.1:4321", "t")
+    emulated("http://127.0.0.1:4321", "t", project="demo-project")
 
     assert os.environ["NO_PROXY"] == "intranet.example,localhost,127.0.0.1"
     assert "127.0.0.1" in os.environ["no_proxy"]
 
 
 def test_a_door_is_on_this_machine_or_the_address_itself() -> None:
-    connection = emulated("http://127.0.0.1:4321", "t", doors=lambda: {("us-east4", "10.150.0.9"): 5055})
+    connection = emulated(
+        "http://127.0.0.1:4321", "t", project="demo-project", doors=lambda: {("us-east4", "10.150.0.9"): 5055}
+    )
 
     assert connection.door("us-east4", "10.150.0.9", 80) == "http://127.0.0.1:5055/v1"
     assert connection.door("europe-west3", "10.156.0.9", 80) == "http://10.156.0.9/v1"
@@ -53,7 +55,7 @@ def test_a_door_is_on_this_machine_or_the_address_itself() -> None:
 
 
 def test_the_token_is_in_no_text_of_the_connection() -> None:
-    assert "secret-token" not in repr(emulated("http://127.0.0.1:4321", "secret-token"))
+    assert "secret-token" not in repr(emulated("http://127.0.0.1:4321", "secret-token", project="demo-project"))
 
 
 @pytest.mark.usefixtures("no_prefetch")
@@ -69,12 +71,12 @@ async def test_an_emulator_that_runs_is_used_and_another_is_started_at_the_pace_
 
     monkeypatch.setattr(control, "start", start)
     monkeypatch.setattr(control, "find", lambda home: instance)
-    assert (await connect(spec, environ={}, home=tmp_path)).project == "demo-project"
+    assert (await connect(spec, project="demo-project", home=tmp_path)).project == "demo-project"
     assert started == []
 
     monkeypatch.setattr(control, "find", lambda home: None)
-    await connect(spec, environ={}, home=tmp_path)
-    await connect(spec, environ={}, home=tmp_path, speed=float("inf"))
+    await connect(spec, project="demo-project", home=tmp_path)
+    await connect(spec, project="demo-project", home=tmp_path, speed=float("inf"))
     assert started == [(tmp_path, 60.0, 7), (tmp_path, float("inf"), 7)]
 
 
@@ -87,7 +89,7 @@ async def test_an_emulator_that_does_not_start_is_told(
 
     monkeypatch.setattr(control, "start", start)
     with pytest.raises(RehearsalError, match="ended at its start") as caught:
-        await connect(spec, environ={}, home=tmp_path)
+        await connect(spec, project="demo-project", home=tmp_path)
     assert caught.value.fix == "Read the log."
 
 
@@ -103,42 +105,27 @@ async def test_without_credentials_the_sign_in_command_is_told(
 
     monkeypatch.setattr(google.auth, "default", nobody)
     with pytest.raises(CredentialsError) as caught:
-        await connect(real, environ={}, home=tmp_path)
+        await connect(real, project="acme-inference", home=tmp_path)
     assert "gcloud auth application-default login" in caught.value.fix
 
 
 @pytest.mark.usefixtures("no_prefetch")
-@pytest.mark.parametrize(
-    ("named", "environ", "found", "project"),
-    [
-        ("acme-inference", {"GOOGLE_CLOUD_PROJECT": "other"}, "third", "acme-inference"),
-        (None, {"GOOGLE_CLOUD_PROJECT": "other-one"}, "third", "other-one"),
-        (None, {}, "third-one", "third-one"),
-        (None, {}, None, None),
-    ],
-)
-async def test_the_project_is_the_specs_then_the_environments_then_gclouds(
-    *,
-    real: GatewaySpec,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    named: str | None,
-    environ: dict[str, str],
-    found: str | None,
-    project: str | None,
+async def test_the_real_cloud_is_reached_at_its_own_addresses(
+    real: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import google.auth
 
-    monkeypatch.setattr(google.auth, "default", lambda **_: (object(), found))
-    spec = real.model_copy(update={"project": named})
-    if project is None:
-        with pytest.raises(UsageError, match="no Google Cloud project"):
-            await connect(spec, environ=environ, home=tmp_path)
-    else:
-        connection = await connect(spec, environ=environ, home=tmp_path)
-        assert connection.project == project
-        assert connection.endpoints == {}
-        assert connection.door("us-east4", "10.0.0.9", 80) == "http://10.0.0.9/v1"
+    asked: list[dict[str, Any]] = []
+
+    def default(**options: Any) -> tuple[object, str]:
+        asked.append(options)
+        return object(), "somebody-elses"
+
+    monkeypatch.setattr(google.auth, "default", default)
+    connection = await connect(real, project="acme-inference", home=tmp_path)
+    assert (connection.project, asked[0]["quota_project_id"]) == ("acme-inference", "acme-inference")
+    assert (connection.endpoints, connection.speed) == ({}, None)
+    assert connection.door("us-east4", "10.0.0.9", 80) == "http://10.0.0.9/v1"
 
 
 async def test_the_api_server_of_an_absent_cluster_is_not_found(clients: Clients) -> None:

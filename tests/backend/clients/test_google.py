@@ -76,7 +76,7 @@ async def google(cloud: Cloud, pauses: list[float]) -> AsyncIterator[Google]:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    made = Google(emulated(cloud.url, TOKEN), sleep=sleep)
+    made = Google(emulated(cloud.url, TOKEN, project="demo-project"), sleep=sleep)
     yield made
     await made.close()
 
@@ -218,7 +218,7 @@ async def test_a_cloud_that_is_gone_is_told_at_once(ask: Callable[[Google], Any]
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    google = Google(emulated(url, TOKEN), sleep=sleep)
+    google = Google(emulated(url, TOKEN, project="demo-project"), sleep=sleep)
 
     with pytest.raises(Unavailable) as caught:
         await ask(google)

@@ -134,7 +134,7 @@ def test_another_network_is_named(spec: GatewaySpec) -> None:
 
 
 def test_the_pool_is_asked_for_as_gcloud_does_but_for_the_marks(spec: GatewaySpec) -> None:
-    body = node_pool.body(spec, spec.clusters[0].gpu_pool)
+    body = node_pool.body(spec, spec.clusters[0].serving_pool)
 
     assert body.pop("config") == GCLOUD_POOL["config"] | {"resourceLabels": MARKS}
     assert body == {key: value for key, value in GCLOUD_POOL.items() if key != "config"}
@@ -171,7 +171,7 @@ def test_nodes_are_bought_as_the_spec_says(
     spec: GatewaySpec, *, provisioning: str, reservation: str | None, config: dict[str, Any], count: int, flag: str
 ) -> None:
     pool = spec.to_data()["clusters"][0]["gpu_pool"] | {"provisioning": provisioning, "reservation": reservation}
-    wanted = with_cluster(spec, 0, gpu_pool=pool).clusters[0].gpu_pool
+    wanted = with_cluster(spec, 0, gpu_pool=pool).clusters[0].serving_pool
 
     body = node_pool.body(spec, wanted)
 
@@ -192,7 +192,7 @@ async def test_google_knows_every_field_of_the_bodies(spec: GatewaySpec) -> None
             "provisioning": provisioning,
             "reservation": "mine" if provisioning == "reservation" else None,
         }
-        wanted = with_cluster(spec, 0, gpu_pool=pool).clusters[0].gpu_pool
+        wanted = with_cluster(spec, 0, gpu_pool=pool).clusters[0].serving_pool
         message(container_v1.NodePool, node_pool.body(spec, wanted))
     body = cluster_shape.body(spec, spec.clusters[0], project="p", version="1.35.0-gke.100")
     message(container_v1.Cluster, body)
@@ -377,7 +377,7 @@ def clock() -> Clock:
 async def slow(tmp_path: Path, clock: Clock, spec: GatewaySpec) -> AsyncIterator[Clients]:
     """Clients of an emulated cloud in which things take as long as in life."""
     async with Emulator(tmp_path / "slow", speed=1.0, clock=clock) as running:
-        made = Clients(emulated(running.url, running.token), spec)
+        made = Clients(emulated(running.url, running.token, project="demo-project"), spec)
         await made.services.enable(WANTED)
         clock.now += 3600
         yield made

@@ -77,7 +77,7 @@ def test_everything_is_in_the_pools_namespace(spec: GatewaySpec) -> None:
 
 def test_a_model_server_takes_a_gpu_and_every_gpu_has_one(spec: GatewaySpec) -> None:
     servers = deployment(spec, spec.config)["spec"]
-    assert servers["replicas"] == spec.config.gpu_pool.gpus == 6
+    assert servers["replicas"] == spec.config.serving_pool.gpus == 6
     pod = servers["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": 1}
     assert deployment(changed(spec, model__replicas=2), spec.config)["spec"]["replicas"] == 2

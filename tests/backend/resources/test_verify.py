@@ -49,15 +49,9 @@ class Gateway:
             raise answer
         if isinstance(answer, Answer):
             return answer
-        return Answer(
-            answer[0],
-            address,
-            region,
-            ask.model,
-            "id",
-            text=answer[1] if answer[0] == 200 else "",
-            error="" if answer[0] == 200 else answer[1],
-        )
+        status, text = answer
+        told, error = (text, "") if status == 200 else ("", text)
+        return Answer(status, address, region, ask.model, "id", text=told, error=error)
 
 
 @pytest.fixture

@@ -136,6 +136,9 @@ class World:
     def now(self) -> float:
         return self.time
 
+    def seen(self) -> None:
+        """A request arrived."""
+
     def touch(self) -> None:
         self.touched += 1
 

@@ -120,9 +120,7 @@ async def eventually(world: World, true: Callable[[], bool]) -> None:
             world.touched.clear()
 
 
-async def test_traffic_follows_what_was_applied(
-    world: World, gateway: GatewayDataPlane, pods: tuple[Pod, Pod]
-) -> None:
+async def test_traffic_follows_what_was_applied(world: World, gateway: GatewayDataPlane, pods: tuple[Pod, Pod]) -> None:
     west, east = pods
     both = (west.backend("europe-west3"), east.backend("us-east4"))
     near = frontend(VIP, "europe-west3", *both)
