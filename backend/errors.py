@@ -20,6 +20,7 @@ McigError
     ├── RateLimited
     ├── InvalidRequest
     ├── OperationFailed     a long-running operation ended with an error
+    │   └── StockOut        a zone has no such machines to give
     └── Unavailable         no connection, or the server failed
 
 Invariant: every error carries what failed (the message), a likely cause and a fix (the next command or key); the
@@ -150,6 +151,26 @@ class InvalidRequest(CloudError):
 
 class OperationFailed(CloudError):
     """A long-running operation was accepted and then ended with an error."""
+
+
+class StockOut(OperationFailed):
+    """Zones have no machines of a shape to give; quota does not help, other places or shapes do."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        fix: str = "",
+        reason: str = "",
+        zones: tuple[str, ...],
+        machine_type: str = "",
+    ) -> None:
+        super().__init__(message, cause=cause, fix=fix, reason=reason)
+        self.zones = zones
+        """Zones that were found to be out of stock."""
+        self.machine_type = machine_type
+        """What was asked for; empty when the API did not say."""
 
 
 class Unavailable(CloudError):

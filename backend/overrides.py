@@ -74,6 +74,8 @@ def _resolve(text: str, data: Any) -> Path:
 
 
 def _lost(text: str, path: list[str | int], name: str, names: list[str]) -> str:
+    if why := spec_fields.unsupported(name):
+        return why
     here = [dotted((*path, found)) for found in spec_fields.near(name, names)]
     if not here:
         wanted = re.sub(r"\[\d+\]", "[0]", text)

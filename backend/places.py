@@ -56,13 +56,27 @@ class Places:
         """Specifications as last applied, one YAML file a stack."""
         return self.state / "stacks"
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The contexts of clusters, where the user names no file of their own."""
+        return self.state / "kubeconfig"
+
     def stack(self, name: str) -> Path:
         """The saved specification of one stack."""
         return self.stacks / f"{name}.yaml"
 
+    @property
+    def journals(self) -> Path:
+        """A folder for each stack, with a journal for each of its runs."""
+        return self.state / "journals"
+
+    def retired(self, stack: str) -> Path:
+        """Earlier specifications of one stack of which something may be left, one YAML file each."""
+        return self.state / "retired" / stack
+
     def journal(self, stack: str, run: str) -> Path:
         """The journal of one run."""
-        return self.state / "journals" / stack / f"{run}.jsonl"
+        return self.journals / stack / f"{run}.jsonl"
 
     def lock(self, stack: str) -> Path:
         """The lock of one stack."""

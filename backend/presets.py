@@ -1,7 +1,8 @@
 """Finding specifications by name, and keeping one's own.
 
-A SPEC on the command line is a path, else a saved stack, else a user preset, else a preset of the package. Invariant:
-listing names and descriptions reads YAML only; the models load when a specification is really needed.
+A SPEC on the command line is a path, else a saved stack, else a user preset, else a preset of the package. Invariants:
+listing names and descriptions reads YAML only, and the models load when a specification is really needed; one file that
+cannot be read or used is told as such and never hides the others.
 """
 
 from __future__ import annotations
@@ -19,10 +20,28 @@ from backend.places import Places, write_private
 if TYPE_CHECKING:
     from backend.spec import GatewaySpec
 
-__all__ = ["Places", "Source", "available", "dump", "find", "last_stack", "load", "presets", "save", "schema"]
+__all__ = [
+    "Places",
+    "PresetExists",
+    "Source",
+    "available",
+    "dump",
+    "find",
+    "last_stack",
+    "load",
+    "presets",
+    "save",
+    "saved",
+    "schema",
+    "trouble",
+]
 
 _SUFFIXES = (".yaml", ".yml")
 _NAME = re.compile(r"[a-z][-a-z0-9]{0,39}")
+
+
+class PresetExists(UsageError):
+    """A preset of that name with another content is there, and nobody said that it may be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,8 @@ class Source:
     label: str
     """How messages name it: a path, or a file name of the package."""
     text: str
+    unreadable: UsageError | None = None
+    """Why its text could not be read, which is empty then; ``None`` when it was."""
 
     @property
     def description(self) -> str:
@@ -53,7 +74,19 @@ def load(source: Source, settings: Sequence[str] = ()) -> GatewaySpec:
     """Read the specification of a source with ``path=value`` settings; raises ``SpecError``."""
     from backend import spec_yaml
 
+    if source.unreadable is not None:
+        raise source.unreadable
     return spec_yaml.load(source.text, source.label, name=source.name, settings=settings)
+
+
+def trouble(source: Source) -> str | None:
+    """Say in one line why a source cannot be used; ``None`` when it can."""
+    try:
+        load(source)
+    except UsageError as error:
+        first, *rest = error.message.splitlines()
+        return f"{first} (and {len(rest)} more)" if rest else first
+    return None
 
 
 def dump(spec: GatewaySpec) -> str:
@@ -74,6 +107,8 @@ def find(reference: str, places: Places) -> Source:
     found = list(available(places))
     for source in found:
         if source.name == reference:
+            if source.unreadable is not None:
+                raise source.unreadable
             return source
     raise _unknown(reference, found)
 
@@ -92,22 +127,31 @@ def last_stack(places: Places) -> Source:
 def available(places: Places) -> Iterator[Source]:
     """Everything that has a name: stacks, then user presets, then those of the package."""
     for path in _saved(places):
-        yield Source("stack", path.stem, str(path), _read(path))
+        yield _source("stack", path)
     yield from presets(places)
 
 
 def presets(places: Places) -> Iterator[Source]:
     """The presets: the user's own, then those of the package, each kind by name."""
     for path in _yaml_files(places.presets):
-        yield Source("user preset", path.stem, str(path), _read(path))
+        yield _source("user preset", path)
     for item in sorted(files("presets").iterdir(), key=lambda item: item.name):
         if item.name.endswith(_SUFFIXES):
             text = item.read_text(encoding="utf-8")
             yield Source("preset", item.name.rpartition(".")[0], f"presets/{item.name}", text)
 
 
-def save(name: str, text: str, label: str, places: Places) -> Path:
-    """Keep a specification as a user preset, word for word; raises ``SpecError`` when it has problems."""
+def saved(name: str, places: Places) -> Path | None:
+    """The file of a user preset; ``None`` when there is none of that name."""
+    return next((path for path in _yaml_files(places.presets) if path.stem == name), None)
+
+
+def save(name: str, text: str, label: str, places: Places, *, replace: bool = False) -> Path:
+    """Keep a specification as a user preset, word for word.
+
+    Raises ``SpecError`` when it has problems, ``UsageError`` for a name that cannot be, and ``PresetExists`` when
+    another is kept under the name, unless that may be replaced.
+    """
     from backend import spec_yaml
 
     if not _NAME.fullmatch(name):
@@ -117,17 +161,23 @@ def save(name: str, text: str, label: str, places: Places) -> Path:
             fix="choose another name",
         )
     spec_yaml.load(text, label, name=name)
-    path = places.presets / f"{name}.yaml"
+    kept = saved(name, places)
+    if kept is not None and not replace and _read(kept) != text:
+        raise PresetExists(
+            f"you have another preset called {name}",
+            cause=f"it is in {kept}",
+            fix="add --yes to replace it, or choose another name",
+        )
+    path = kept or places.presets / f"{name}.yaml"
     write_private(path, text)
     return path
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a specification, for editors and checks."""
-    from backend.spec import GatewaySpec
+    from backend.spec_schema import json_schema
 
-    described = GatewaySpec.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+    return json_schema()
 
 
 def _saved(places: Places) -> list[Path]:
@@ -138,6 +188,13 @@ def _yaml_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith("."))
+
+
+def _source(kind: str, path: Path) -> Source:
+    try:
+        return Source(kind, path.stem, str(path), _read(path))
+    except UsageError as error:
+        return Source(kind, path.stem, str(path), "", error)
 
 
 def _read(path: Path) -> str:

@@ -45,9 +45,13 @@ class Provisioning(StrEnum):
     """How GPU nodes are bought."""
 
     SPOT = "spot"
+    """Cheapest, and may be taken back at any time."""
     FLEX_START = "flex-start"
+    """Queued until there are machines, which then stay for seven days at most."""
     ON_DEMAND = "on-demand"
+    """At the list price, for as long as wanted."""
     RESERVATION = "reservation"
+    """Out of a reservation that the project has."""
 
 
 class BalancingMode(StrEnum):
@@ -63,12 +67,15 @@ class OnStockout(StrEnum):
     """What to do when a zone has no GPUs to give."""
 
     ASK = "ask"
+    """Ask, where there is a terminal; else stop."""
     NEXT_ZONE = "next-zone"
+    """Try the next zone that has the GPU, without a question."""
     STOP = "stop"
+    """Stop, and keep what was made."""
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
 class Network(_Part):
@@ -84,7 +91,9 @@ class DefaultPool(_Part):
     """The small node pool for everything but model servers."""
 
     machine_type: str = "e2-standard-4"
+    """Machine type of its nodes, such as ``e2-standard-4``."""
     disk_type: Literal["pd-standard", "pd-balanced", "pd-ssd", "hyperdisk-balanced"] = "pd-standard"
+    """Type of the nodes' boot disks."""
     nodes_per_zone: int = Field(default=1, ge=1, le=15)
     """A regional cluster has this many nodes in each of its zones."""
 
@@ -93,15 +102,19 @@ class GpuPool(_Part):
     """The node pool that runs the model servers."""
 
     name: ClusterName = "gpu"
+    """Name of the node pool."""
     zones: tuple[ZoneName, ...] = Field(min_length=1)
     """Zones of the cluster's region that have the GPU."""
     accelerator: str = Field(min_length=1)
     """GPU type as Compute Engine names it, such as ``nvidia-h100-80gb``."""
     accelerators_per_node: int = Field(ge=1, le=16)
+    """GPUs in one machine; the machine type has its own number."""
     machine_type: str = Field(min_length=1)
+    """Machine type with GPUs, such as ``a3-highgpu-2g``."""
     nodes: int = Field(ge=1, le=100)
     """Number of nodes in each zone."""
     provisioning: Provisioning = Provisioning.SPOT
+    """How the machines are bought."""
     reservation: str | None = None
     """Name of the reservation to draw on; only with ``provisioning: reservation``."""
 
@@ -115,10 +128,13 @@ class ClusterSpec(_Part):
     """One regional GKE cluster."""
 
     name: ClusterName
+    """Name of the cluster, at most 40 characters."""
     region: RegionName
+    """Region of the cluster, such as ``europe-west3``."""
     proxy_subnet: Literal["auto"] | IPv4Network = "auto"
     """Range of the proxy-only subnet in this region; ``auto`` takes a free /23 or reuses what is there."""
     default_pool: DefaultPool = DefaultPool()
+    """The nodes for everything but model servers."""
     gpu_pool: GpuPool | None = None
     """The pool of the model servers; ``null`` makes a cluster that only holds the gateway."""
 
@@ -146,7 +162,7 @@ class ClusterSpec(_Part):
             if not LARGEST_PROXY_PREFIX <= value.prefixlen <= SMALLEST_PROXY_PREFIX:
                 raise ValueError("a proxy-only subnet is a range from /23 to /26, or auto")
             if not value.is_private:
-                raise ValueError("a proxy-only subnet takes a private range, such as 10.129.0.0/23")
+                raise ValueError("a proxy-only subnet takes a private range, such as 192.168.0.0/23")
         return value
 
 
@@ -173,6 +189,7 @@ class Model(_Part):
     max_model_len: int | None = Field(default=None, ge=256)
     """Longest context in tokens; ``null`` leaves the model's own."""
     adapters: tuple[Adapter, ...] = (Adapter(name="food-review-1", source="Kawon/llama3.1-food-finetune_v14_r8"),)
+    """LoRA adapters of the base model; ``[]`` for none."""
 
     @property
     def version(self) -> tuple[int, int, int] | None:
@@ -196,15 +213,20 @@ class Objective(_Part):
     """The InferenceObjective that requests may name in a header."""
 
     name: DnsLabel = "food-review"
+    """Name that requests give in the header ``x-gateway-inference-objective``."""
     priority: int = Field(default=10, ge=-1000, le=1000)
+    """Requests of a negative one are refused first when the servers are full."""
 
 
 class Pool(_Part):
     """The InferencePool on every cluster, as the inferencepool chart renders it."""
 
     name: DnsLabel = "vllm-llama3-8b-instruct"
+    """Name of the pool and of the Helm release whose objects it is made of."""
     namespace: DnsLabel = "default"
+    """Namespace of everything that is not cluster-wide, on every cluster."""
     port: Port = 8000
+    """Port of the model servers."""
     chart: Literal["v1.1.0"] = "v1.1.0"
     """Version of the chart whose objects are applied."""
     monitoring: bool = True
@@ -215,11 +237,13 @@ class Gateway(_Part):
     """The gateway on the config cluster."""
 
     name: DnsLabel = "cross-region-gateway"
+    """Name of the Gateway."""
     gateway_class: Literal["gke-l7-cross-regional-internal-managed-mc"] = Field(
         default="gke-l7-cross-regional-internal-managed-mc", alias="class"
     )
     """The only class known to route to imported inference pools."""
     port: Port = 80
+    """Port of its addresses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -232,6 +256,7 @@ class Balancing(_Part):
     """When a cluster counts as full, so that traffic spills over to the next one."""
 
     mode: BalancingMode = BalancingMode.CUSTOM_METRICS
+    """How the load balancer measures how full a cluster is."""
     max_utilization_percent: int | None = Field(default=None, ge=1, le=100)
     """Target utilisation of the KV cache; only with CUSTOM_METRICS, 60 by default."""
     max_in_flight_requests_per_endpoint: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -255,7 +280,9 @@ class HealthCheck(_Part):
     """How the load balancer finds out that a Pod serves."""
 
     path: str = Field(default="/health", pattern=r"^/\S*$")
+    """Path that answers with 200 while the Pod serves."""
     port: Port = 8000
+    """Port that is asked; the model servers' own."""
 
 
 class Versions(_Part):
@@ -264,6 +291,7 @@ class Versions(_Part):
     gke: str = Field(default=">=1.34.1-gke.1127000", pattern=r"^(>=)?\d+\.\d+(\.\d+-gke\.\d+)?$")
     """An exact version, or the lowest acceptable one after ``>=``."""
     channel: Literal["rapid", "regular", "stable"] = "rapid"
+    """Release channel of the clusters."""
 
 
 class Guardrail(_Part):
@@ -272,6 +300,7 @@ class Guardrail(_Part):
     namespaces: tuple[DnsLabel, ...] = Field(min_length=1)
     """Namespaces whose Pods may tolerate the compute classes."""
     compute_classes: tuple[DnsLabel, ...] = Field(min_length=1)
+    """Compute classes that only Pods of these namespaces may tolerate."""
 
 
 class Guard(_Part):
@@ -289,7 +318,9 @@ class Rehearsal(_Part):
     speed: Annotated[float, Field(gt=0)] | Literal["max"] = 60.0
     """How many times faster than in life the control plane's durations pass."""
     seed: int = 7
+    """Seed of its durations: the same one plays the same rehearsal."""
     faults: tuple[str, ...] = ()
+    """Faults to play."""
 
 
 class GatewaySpec(_Part):
@@ -300,28 +331,43 @@ class GatewaySpec(_Part):
     description: str = ""
     """One line that says who a preset is for."""
     target: Target = Target.GKE
+    """Where the stack lives: Google Cloud, or the rehearsal cloud on this machine."""
     project: ProjectId | None = None
     """Google Cloud project id; ``null`` takes it from the environment."""
     network: Network = Network()
+    """The VPC network that all clusters share."""
     config_cluster: ClusterName
     """Name of the cluster that holds the gateway."""
     clusters: tuple[ClusterSpec, ...]
     """Two or more that serve the model, each in a region of its own; one more may hold the gateway only."""
     model: Model = Model()
+    """The model, its server and its adapters."""
     objective: Objective = Objective()
+    """What requests may name to be given a priority."""
     pool: Pool = Pool()
+    """The InferencePool that groups the model servers of a cluster."""
     gateway: Gateway = Gateway()
+    """The way in."""
     balancing: Balancing = Balancing.model_validate({})
+    """When traffic spills over to the next region."""
     timeout_s: int = Field(default=100, ge=1, le=3600)
     """Seconds the load balancer waits for an answer: at least twice the expected P99."""
     health_check: HealthCheck = HealthCheck()
+    """How the load balancer finds out that a Pod serves."""
     versions: Versions = Versions()
+    """Which GKE the clusters run."""
     guardrail: Guardrail | None = None
+    """The document's admission policy for compute classes; ``null`` leaves it out."""
     guard: Guard | None = None
+    """Limits of cost and age; ``null`` for none."""
     on_stockout: OnStockout = OnStockout.ASK
+    """What to do when a zone has no GPUs to give."""
+    beyond_catalog: bool = False
+    """Ask the cloud even for what the dated catalogue says cannot be had: zones, ways to buy, a model on a GPU."""
     kubeconfig: str | None = None
     """File that gets the clusters' contexts; ``null`` takes ``$KUBECONFIG``, else a file of mcig's own."""
     rehearsal: Rehearsal = Rehearsal()
+    """How the emulated cloud behaves."""
 
     @property
     def config(self) -> ClusterSpec:

@@ -31,6 +31,32 @@ PATTERNS = {
 }
 """What a text must be, for each pattern that the models use."""
 
+_NODES = "nodes have public addresses, as in the document"
+_CONTROL_PLANE = "the control planes have public endpoints that ask for Google credentials, as in the document"
+UNSUPPORTED = {
+    "private_nodes": _NODES,
+    "enable_private_nodes": _NODES,
+    "cloud_nat": _NODES,
+    "nat": _NODES,
+    "private_cluster": _CONTROL_PLANE,
+    "private_endpoint": _CONTROL_PLANE,
+    "dns_endpoint": _CONTROL_PLANE,
+    "authorized_networks": _CONTROL_PLANE,
+    "master_authorized_networks": _CONTROL_PLANE,
+    "autopilot": "clusters are Standard ones with node pools of their own",
+    "zone": "clusters are regional; the zones of the GPUs are named in gpu_pool.zones",
+    "tensor_parallel_size": "each model server takes one GPU",
+    "autoscaling": "pools and model servers have the size that is written down",
+    "model_armor": "multi-cluster gateways do not support it",
+}
+"""Keys for what mcig does not do, each with how it is instead."""
+
+
+def unsupported(key: str) -> str | None:
+    """Say why there is no such field, where people might expect one; ``None`` for any other key."""
+    why = UNSUPPORTED.get(key.lower().replace("-", "_"))
+    return None if why is None else f"is not supported: {why}"
+
 
 def plain(annotation: Any) -> list[Any]:
     """List the alternatives of an annotation without ``None`` and without constraints."""
@@ -140,7 +166,7 @@ def _wanted(part: Any) -> str:
     if isinstance(part, type) and issubclass(part, BaseModel):
         return f"a block with {', '.join(keys(part))}"
     words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-    return words.get(part, "a range such as 10.129.0.0/23")
+    return words.get(part, "a range such as 192.168.0.0/23")
 
 
 def _one_of(values: Sequence[Any]) -> str:

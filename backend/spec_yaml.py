@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from backend import overrides, spec_fields, yaml_tree
+from backend import overrides, rules, spec_fields, yaml_tree
 from backend.errors import Problem, SpecError
 from backend.spec import GatewaySpec, problems
 from backend.yaml_tree import Path, Tree, dotted
@@ -42,7 +42,10 @@ def load(text: str, file: str, *, name: str | None = None, settings: Sequence[st
     except ValidationError as error:
         found += _told(error, tree)
         raise SpecError(_in_order(found)) from error
-    found += [Problem(item.path, item.message, tree.place(_path(item.path))) for item in problems(spec)]
+    found += [
+        Problem(item.path, item.message, tree.place(_path(item.path)))
+        for item in [*problems(spec), *rules.refusals(spec)]
+    ]
     if found:
         raise SpecError(_in_order(found))
     return spec
@@ -148,6 +151,8 @@ def _unknown(path: Path) -> str:
     key = str(path[-1])
     if "token" in key.lower():
         return "is unknown; the Hugging Face token is no part of a specification, set HF_TOKEN instead"
+    if why := spec_fields.unsupported(key):
+        return why
     return f"is unknown; {spec_fields.did_you_mean(key, names)}"
 
 

@@ -7,37 +7,50 @@ the stack's lock and with a journal; what is applied is kept as the stack's spec
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backend import catalog
+from backend import catalog, eta, rules
+from backend.departures import Departed, departures
+from backend.engine import journal
 from backend.engine.apply import Result, Run
 from backend.engine.apply import apply as carry_out
 from backend.engine.events import Action, Emit, Event, Outcome, Verb
-from backend.engine.journal import Journal
+from backend.engine.forecast import Forecast
 from backend.engine.plan import Plan
 from backend.engine.plan import plan as make_plan
 from backend.engine.resource import Resource
-from backend.errors import PromptError, UsageError
+from backend.errors import PromptError, StockOut, UsageError
 from backend.lock import StackLock
+from backend.only import known, restrict
 from backend.places import Places, private_folder, write_private
-from backend.spec import GatewaySpec
+from backend.retire import Retirement
+from backend.rules import SpecNote
+from backend.spec import GatewaySpec, OnStockout
 from backend.status import Address, ResourceStatus, Status
-from backend.surroundings import hugging_face_token, project_of
+from backend.stockout import Alternative, alternatives
+from backend.surroundings import hugging_face_token, kubeconfig_of, project_of
+
+__all__ = ["Departed", "PromptListener", "SpecNote", "Stack", "departures", "open_stack"]
 
 if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.connect import Connection
     from backend.clients.inference import Answer, Ask
+    from backend.resources.leftovers import Leftover
 
 GATEWAY = "gateway"
 RELAY = "relay@{}"
 AT_ONCE = 8
 """Prompts that are asked side by side."""
+RUNS_RESUMED = 5
+"""Latest journals in which operations under way are looked for."""
 
 
 class PromptListener(Protocol):
@@ -64,6 +77,7 @@ class Stack:
         clients: Clients,
         resources: Sequence[Resource[Any]],
         places: Places,
+        retirement: Retirement | None = None,
     ) -> None:
         self.spec = spec
         """The specification, with its project filled in."""
@@ -72,40 +86,127 @@ class Stack:
         self._clients = clients
         self._resources = tuple(resources)
         self._places = places
+        self._retirement = retirement
+
+    @property
+    def notes(self) -> tuple[SpecNote, ...]:
+        """What should be known of the specification before it is carried out."""
+        return tuple(rules.notes(self.spec))
 
     @property
     def prices_dated(self) -> tuple[date, date]:
         """Dates of the oldest and the newest price behind the plans' costs."""
         return catalog.prices_dated()
 
-    async def plan(self, verb: Verb = Verb.APPLY) -> Plan:
-        """Look at the cloud and say what a run would do."""
-        return await make_plan(self._resources, verb)
+    async def plan(self, verb: Verb = Verb.APPLY, *, only: str | None = None) -> Plan:
+        """Look at the cloud and say what a run would do, and how long it would take.
+
+        With ``only`` one resource's step is kept and all others are left out. Raises ``UsageError`` for an unknown one
+        and ``Conflict`` when it needs something that is not as wanted.
+        """
+        rows = self._rows(verb)
+        named = None if only is None else known(only, rows)
+        read = asyncio.to_thread(eta.History.read, self._places.journals, str(self.spec.target))
+        made, history = await asyncio.gather(make_plan(rows, verb), read)
+        made = eta.estimated(made, history)
+        return made if named is None else restrict(made, named, stack=self.spec.name)
+
+    def forecast(self, plan: Plan) -> Forecast:
+        """A listener for a run of the plan that knows how long it still needs."""
+        return Forecast(plan, speed=self.connection.speed)
 
     async def apply(self, plan: Plan, *, emit: Emit, note: Callable[[str], None] = lambda _: None) -> Result:
         """Carry out a plan of either verb; raises ``LockHeld`` when another run works on the stack.
 
-        ``note`` gets what people should know and is no event of the run.
+        ``note`` gets what people should know and is no event of the run. A plan with nothing to do leaves no journal.
+        Operations that a killed run left behind are waited for by name.
         """
-        run = Run(_run_id(), self.spec.name, str(self.spec.target))
+        run = Run(_run_id(), self.spec.name, str(self.spec.target), self._speed)
         with StackLock(self._places.lock(self.spec.name), self.spec.name) as lock:
             if lock.taken_from is not None:
                 note(f"taking over from a run that died: {lock.taken_from}")
             saved = self._places.stack(self.spec.name)
             if plan.verb is Verb.APPLY:
+                if self._retirement is not None:
+                    self._retirement.remember()
                 write_private(saved, self._saved_text())
-            record = self._places.journal(self.spec.name, run.id)
-            private_folder(record.parent)
-            with Journal(record) as journal:
-
-                def both(event: Event) -> None:
-                    journal(event)
-                    emit(event)
-
-                result = await carry_out(plan, self._resources, run=run, emit=both)
+            result = await self._recorded(plan, run, emit) if plan.changes else await self._carry_out(plan, run, emit)
             if plan.verb is Verb.DESTROY and result.outcome is Outcome.SUCCEEDED:
                 saved.unlink(missing_ok=True)
+            if self._retirement is not None and result.outcome is Outcome.SUCCEEDED and not plan.left_out:
+                self._retirement.forget()
             return result
+
+    async def _recorded(self, plan: Plan, run: Run, emit: Emit) -> Result:
+        self._resume(plan)
+        record = self._places.journal(self.spec.name, run.id)
+        private_folder(record.parent)
+        with journal.Journal(record) as written:
+
+            def both(event: Event) -> None:
+                written(event)
+                emit(event)
+
+            return await self._carry_out(plan, run, both)
+
+    async def _carry_out(self, plan: Plan, run: Run, emit: Emit) -> Result:
+        return await carry_out(plan, self._rows(plan.verb), run=run, emit=emit)
+
+    def _rows(self, verb: Verb) -> Sequence[Resource[Any]]:
+        """All rows of a run: those of the specification, then those that it no longer has."""
+        return self._resources if self._retirement is None else (*self._resources, *self._retirement.rows(verb))
+
+    def _resume(self, plan: Plan) -> None:
+        """Give resources the operations that earlier runs left under way; removals are waited for by looking."""
+        if plan.verb is not Verb.APPLY:
+            return
+        earlier = sorted(self._places.journal(self.spec.name, "*").parent.glob("*.jsonl"), reverse=True)[:RUNS_RESUMED]
+        left = journal.under_way(map(_readable, earlier), verb=plan.verb, target=str(self.spec.target))
+        changes = {step.resource for step in plan.changes}
+        for resource in self._resources:
+            if resource.id in changes and resource.id in left:
+                resource.resume(left[resource.id])
+
+    @property
+    def _speed(self) -> float | None:
+        """See ``RunStarted.speed``."""
+        speed = 1.0 if self.connection.speed is None else self.connection.speed
+        return None if math.isinf(speed) else speed
+
+    def out_of_stock(self, result: Result) -> tuple[str, ...]:
+        """Names of the clusters whose node pools could not be had in a run, because zones had no machines."""
+        return tuple(
+            step.resource.split("/")[1]
+            for step in result.failures
+            if step.error is not None
+            and step.error.kind == StockOut.__name__
+            and step.resource.startswith("node-pool/")
+        )
+
+    def alternatives(self, spec: GatewaySpec, cluster: str) -> list[Alternative]:
+        """What else there is for a cluster's node pool, the nearest first; a specification for each."""
+        mine = next(one for one in spec.clusters if one.name == cluster)
+        tried = spec.on_stockout is OnStockout.NEXT_ZONE
+        out = [
+            zone for zone in catalog.zones(mine.serving_pool.accelerator) or () if zone.startswith(f"{mine.region}-")
+        ]
+        return alternatives(spec, cluster, out=out if tried else ())
+
+    def adopted(self, plan: Plan) -> tuple[str, ...]:
+        """Names of the clusters that a plan to destroy would delete though mcig did not make them."""
+        from backend.resources.cluster import ADOPTED
+
+        return tuple(
+            step.resource.partition("/")[2]
+            for step in plan.changes
+            if step.action is Action.DELETE and step.step.reason.startswith(ADOPTED)
+        )
+
+    async def leftovers(self) -> tuple[Leftover, ...]:
+        """Parts of load balancers that a vanished Gateway of the stack probably left; they are never deleted."""
+        from backend.resources import leftovers
+
+        return await leftovers.find(self.spec, self._clients)
 
     async def status(self) -> Status:
         """Look at the cloud and say how the stack stands."""
@@ -206,15 +307,24 @@ class Stack:
 
 @asynccontextmanager
 async def open_stack(
-    spec: GatewaySpec, *, environ: Mapping[str, str], places: Places, speed: float | None = None
+    spec: GatewaySpec,
+    *,
+    environ: Mapping[str, str],
+    places: Places,
+    speed: float | None = None,
+    shared: bool = False,
+    include_adopted: bool = False,
 ) -> AsyncIterator[Stack]:
     """Connect to a spec's cloud; an emulated one is started where none runs, at ``speed`` or at the spec's own.
 
+    ``shared`` and ``include_adopted`` say that a destroy takes, beside what was made for the stack, also what it shares
+    with nobody who is left, and clusters that mcig did not make.
     Raises ``UsageError`` without a project, ``CredentialsError`` and ``RehearsalError``.
     """
     from backend.clients import Clients
     from backend.clients.connect import connect
     from backend.resources import declare
+    from backend.resources.sharing import Teardown
 
     project = project_of(spec, environ)
     spec = spec.model_copy(update={"project": project})
@@ -222,12 +332,20 @@ async def open_stack(
     clients = Clients(connection, spec)
     try:
         token = hugging_face_token(spec.target, environ)
+        teardown = Teardown(shared=shared, adopted=include_adopted)
+
+        def rows(of: GatewaySpec) -> Sequence[Resource[Any]]:
+            clients.know(of)
+            kubeconfig = kubeconfig_of(of, environ, places)
+            return declare(of, clients, hf_token=token, kubeconfig=kubeconfig, teardown=teardown)
+
         yield Stack(
             spec,
             connection=connection,
             clients=clients,
-            resources=declare(spec, clients, hf_token=token),
+            resources=rows(spec),
             places=places,
+            retirement=Retirement(places, spec, rows),
         )
     finally:
         await clients.close()
@@ -250,9 +368,15 @@ def _through(addresses: Sequence[Address], region: str | None, stack: str) -> Se
     return chosen
 
 
+def _readable(path: Path) -> Iterator[Event]:
+    """A journal's events up to the first that cannot be read."""
+    with suppress(OSError, ValueError):
+        yield from journal.read(path)
+
+
 def _unheard(text: str, *, operation: str | None = None) -> None:
     del text, operation
 
 
 def _run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}"

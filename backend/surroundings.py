@@ -1,4 +1,4 @@
-"""What a run takes from the user's machine: the Google Cloud project and the Hugging Face token.
+"""What a run takes from the user's machine: the Google Cloud project, the Hugging Face token, the kubeconfig.
 
 Reads environment and files only and starts no program. Invariant: the token is wrapped as soon as it is read, so that
 nothing prints it by accident.
@@ -7,12 +7,14 @@ nothing prints it by accident.
 from __future__ import annotations
 
 import configparser
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from backend.errors import UsageError
+from backend.places import Places
 from backend.spec import GatewaySpec, Target
 
 OWN_PROJECT = {Target.EMULATOR: "demo-project"}
@@ -57,6 +59,17 @@ def hugging_face_token(target: Target, environ: Mapping[str, str]) -> SecretStr 
     if token := _first_line(Path(environ.get("HF_TOKEN_PATH") or home / "token")):
         return SecretStr(token)
     return OWN_TOKEN.get(target)
+
+
+def kubeconfig_of(spec: GatewaySpec, environ: Mapping[str, str], places: Places) -> Path:
+    """The file that gets the contexts: the spec's, the first of ``KUBECONFIG``, else one of mcig's own.
+
+    ``~/.kube/config`` is taken only where one of the two names it.
+    """
+    if spec.kubeconfig is not None:
+        return Path(spec.kubeconfig).expanduser().absolute()
+    named = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    return Path(named[0]).expanduser().absolute() if named else places.kubeconfig
 
 
 def _home(environ: Mapping[str, str]) -> Path:

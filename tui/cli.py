@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 
 from backend.errors import McigError, SpecError, UsageError
 from backend.presets import Places
+from tui.commands import teardown
 from tui.console import Console, silence
 from tui.interrupts import Interrupts
 from tui.invocation import Exit, Invocation
 
+ON_STOCKOUT = ("ask", "next-zone", "stop")
 EPILOG = """\
 SPEC is a YAML file, else a saved stack, else one of your presets, else a preset of the package
 (`mcig presets list`); all but apply take the last stack without one.
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 places=Places.of(environ),
                 console=console,
                 interrupts=interrupts,
-                settings=(*options.settings_before, *getattr(options, "settings", ())),
+                settings=(*options.settings_before, *getattr(options, "settings", ()), *_policy(options)),
                 target=getattr(options, "target", None),
                 yes=getattr(options, "yes", False),
             )
@@ -85,8 +87,15 @@ def parser() -> argparse.ArgumentParser:
 
     plan = add("plan", "show what apply would do; changes nothing", stack=True)
     plan.add_argument("--detailed-exitcode", action="store_true", help="exit with 3 when there is something to do")
+    plan.add_argument("--departures", action="store_true", help="only what differs from the document; asks no cloud")
     apply = add("apply", "set up what SPEC says, or continue", stack=True)
+    for command in (plan, apply):
+        command.add_argument("--only", metavar="RESOURCE", help="one step alone, such as backend-policy")
+    apply.add_argument(
+        "--on-stockout", choices=ON_STOCKOUT, help="where a zone has no GPUs: offer others, take the next zone, or stop"
+    )
     destroy = add("destroy", "take away what mcig made for a stack", stack=True)
+    teardown.add_options(destroy)
     status = add("status", "resources, drift and addresses of a stack", stack=True)
     prompt = add("prompt", "ask the model through the gateway", stack=True)
     prompt.add_argument("text", nargs="?", metavar="TEXT", help="the prompt; the document's own without one")
@@ -107,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     presets.add_parser("path", help="print where your presets are", parents=[shared])
     presets.add_parser("schema", help="print the JSON Schema of a specification", parents=[shared])
     emulator = add("emulator", "start and look after the emulated cloud").add_subparsers(
-        dest="emulator", metavar="start|stop|status|reset|env", required=True
+        dest="emulator", metavar="start|stop|status|reset|env|fault", required=True
     )
     start = emulator.add_parser("start", help="run it until Ctrl-C, or in the background", parents=[shared])
     start.add_argument("--detach", action="store_true", help="return once it is healthy")
@@ -117,6 +126,14 @@ def parser() -> argparse.ArgumentParser:
     emulator.add_parser("status", help="what it is and what was made in it", parents=[shared])
     emulator.add_parser("reset", help="empty its world", parents=[shared])
     emulator.add_parser("env", help="print exports that point gcloud and kubectl at it", parents=[shared])
+    faults = emulator.add_parser("fault", help="make something go wrong in it", parents=[shared]).add_subparsers(
+        dest="fault", metavar="add|list|clear", required=True
+    )
+    fault = faults.add_parser("add", help="begin to play one", parents=[shared])
+    fault.add_argument("kind", metavar="KIND", help="such as stockout; a wrong one lists them all")
+    fault.add_argument("parameters", nargs="*", metavar="k=v", help="step, region, zone, metric, limit, times, after")
+    faults.add_parser("list", help="what is played", parents=[shared])
+    faults.add_parser("clear", help="play none any more", parents=[shared])
     return top
 
 
@@ -161,6 +178,11 @@ class _Version(argparse.Action):
             found = "(not installed)"
         print(f"mcig {found}")
         parser.exit()
+
+
+def _policy(options: argparse.Namespace) -> tuple[str, ...]:
+    policy = getattr(options, "on_stockout", None)
+    return () if policy is None else (f"on_stockout={policy}",)
 
 
 def _count(text: str) -> int:

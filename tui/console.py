@@ -75,6 +75,14 @@ class Console:
             self.say("")
         return answer.strip().lower() in {"y", "yes"}
 
+    def answer(self, question: str) -> str:
+        """Ask people for a line of text; empty at the end of the input."""
+        self.stream(f"{question} ")
+        line = self.stdin.readline()
+        if not line.endswith("\n"):
+            self.say("")
+        return line.strip()
+
     def _write(self, stream: TextIO, text: str) -> None:
         try:
             stream.write(text)

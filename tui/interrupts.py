@@ -30,13 +30,13 @@ class Interrupts:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[Interrupts]:
-        """Take the signals over until the end of the block."""
+        """Take the signals over until the end of the block; after an interruption the next one ends the process."""
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, _leave if self._count else handler)
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine to its end; raises ``KeyboardInterrupt`` when it was stopped."""
@@ -71,3 +71,8 @@ class Interrupts:
             raise KeyboardInterrupt
         self._say("stopping; once more stops at once")
         self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    os._exit(INTERRUPTED)

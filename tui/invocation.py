@@ -6,6 +6,7 @@ Invariant: exit codes are the ones of the table below, in every command.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,7 +17,7 @@ from tui.console import Console
 from tui.interrupts import Interrupts
 
 if TYPE_CHECKING:
-    from backend.presets import Places
+    from backend.presets import Places, Source
     from backend.spec import GatewaySpec
 
 
@@ -56,9 +57,32 @@ class Invocation:
         """The specification that SPEC and the options mean; without SPEC that of the last stack."""
         from backend import presets
 
-        source = presets.last_stack(self.places) if reference is None else presets.find(reference, self.places)
-        settings = self.settings if self.target is None else (*self.settings, f"target={self.target}")
-        return presets.load(source, settings)
+        return presets.load(self._source(reference), self._settings)
+
+    def origin(self, reference: str | None) -> str:
+        """Where the specification comes from, in words: a name may be a stack's and a preset's, and the stack wins."""
+        source = self._source(reference)
+        words = {
+            "file": f"the file {source.label}",
+            "stack": "the stack as it was last applied" if reference else f"the last stack, {source.name}",
+            "user preset": f"your preset {source.name}",
+            "preset": f"the preset {source.name}",
+        }[source.kind]
+        return f"{words}, with {', '.join(self._settings)}" if self._settings else words
+
+    def again(self, *command: str) -> str:
+        """A command line with the options that make it mean the same specification."""
+        target = [] if self.target is None else ["--target", self.target]
+        return shlex.join(["mcig", *command, *(part for one in self.settings for part in ("--set", one)), *target])
+
+    @property
+    def _settings(self) -> tuple[str, ...]:
+        return self.settings if self.target is None else (*self.settings, f"target={self.target}")
+
+    def _source(self, reference: str | None) -> Source:
+        from backend import presets
+
+        return presets.last_stack(self.places) if reference is None else presets.find(reference, self.places)
 
 
 def speed(text: str) -> float:

@@ -23,12 +23,17 @@ from backend.engine.events import (
     StepStarted,
     Verb,
 )
-from tui.style import SHARED, Style, clock, duration, elapsed, pace
+from backend.engine.forecast import Forecast
+from tui.style import SHARED, Style, clock, duration, elapsed, pace, span
 
 NOTE_EVERY_S = 4.0
 """Seconds between two notes of one resource."""
 PATIENCE_S = 1.0
 """Seconds that a step must last before it is told of, where nothing is usually waited for."""
+FORECASTS = 5
+"""Times that a run of usual length tells how long it still needs."""
+FORECAST_EVERY_S = (10.0, 300.0)
+"""Shortest and longest time between two of these, in seconds."""
 
 _DONE = {
     Action.CREATE: "created",
@@ -46,7 +51,15 @@ _HEAD = 9
 class PlainRun:
     """A listener that tells a run line by line."""
 
-    def __init__(self, say: Callable[[str], None], style: Style, *, speed: float | None, lane_width: int = 12) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        style: Style,
+        *,
+        speed: float | None,
+        lane_width: int = 12,
+        forecast: Forecast | None = None,
+    ) -> None:
         self._say = say
         self._style = style
         self._speed = speed
@@ -60,6 +73,9 @@ class PlainRun:
         self._waiting: dict[str, str] = {}
         self._failed: list[StepFinished] = []
         self._unchanged = 0
+        self._running: dict[str, tuple[float, StepStarted]] = {}
+        self._forecast = forecast
+        self._forecast_at = 0.0
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -70,17 +86,19 @@ class PlainRun:
                 self._started = started
             case StepStarted() as step:
                 self._lanes[step.resource] = step.region or SHARED
-                self._begun[step.resource] = (self._now, step)
+                self._begun[step.resource] = self._running[step.resource] = (self._now, step)
             case StepNote() as note:
                 self._waiting[note.resource] = note.text
             case StepFinished() as step:
                 self._waiting.pop(step.resource, None)
                 self._begun.pop(step.resource, None)
+                self._running.pop(step.resource, None)
                 self._step_finished(step)
             case RunFinished() as run:
                 self._waiting.clear()
                 self._run_finished(run)
         self._notes()
+        self._tell_forecast(event)
 
     def _notes(self) -> None:
         patience = PATIENCE_S if self._speed is not None and math.isinf(self._speed) else 0.0
@@ -91,7 +109,7 @@ class PlainRun:
             if step is not None:
                 del self._begun[resource], self._waiting[resource]
                 self._told[resource] = (self._now, text)
-                usual = f"; usually {self._usual(step.estimate_s)}" if step.estimate_s else ""
+                usual = f"; usually {self._usual(step)}" if step.estimate_s else ""
                 self._line("start", str(step.action), resource, f"{text}{usual}")
                 continue
             last, told = self._told.get(resource, (-NOTE_EVERY_S, ""))
@@ -100,7 +118,25 @@ class PlainRun:
             elif self._now - last >= NOTE_EVERY_S:
                 del self._waiting[resource]
                 self._told[resource] = (self._now, text)
-                self._line("wait", "waiting", resource, text)
+                self._line("wait", "waiting", resource, text + self._late(resource))
+
+    def _tell_forecast(self, event: Event) -> None:
+        """Say now and then how long the run still needs, on this machine's clock."""
+        started = self._started
+        if self._forecast is None or started is None or not started.estimate_s:
+            return
+        self._forecast(event)
+        in_all = started.estimate_s / (self._speed or 1.0)
+        shortest, longest = FORECAST_EVERY_S
+        every = min(max(in_all / FORECASTS, shortest), longest)
+        if isinstance(event.payload, RunFinished) or self._now - self._forecast_at < every:
+            return
+        left = self._forecast.left(event.at)
+        if left.p90_s >= 1:
+            self._forecast_at = self._now
+            head = f"{clock(self._now):>5} {'':<{self._lane_width}} "
+            text = f"{span(left.p50_s, left.p90_s)} for the whole run"
+            self._say(head + self._style.paint("wait", f"{self._style.glyph('wait')} {'to go':<{_HEAD}}") + text)
 
     def _step_finished(self, step: StepFinished) -> None:
         self._lanes[step.resource] = step.region or SHARED
@@ -111,6 +147,8 @@ class PlainRun:
             self._line("succeeded", _DONE[step.action], step.resource, f"in {elapsed(step.elapsed_s)}")
             for line in detail_lines(step.detail, self._style):
                 self._say(line)
+            return
+        if step.outcome is Outcome.CANCELLED and not step.elapsed_s:
             return
         if step.outcome is Outcome.FAILED:
             self._failed.append(step)
@@ -138,8 +176,17 @@ class PlainRun:
         for line in self._style.wrap(text):
             self._say(self._style.paint(run.outcome, line))
 
-    def _usual(self, estimate_s: float) -> str:
-        return duration(estimate_s) if self._speed is None else f"{duration(estimate_s)} in life"
+    def _usual(self, step: StepStarted) -> str:
+        usual = span(step.estimate_s or 0.0, step.estimate_p90_s or step.estimate_s or 0.0)
+        return usual if self._speed is None else f"{usual} in life"
+
+    def _late(self, resource: str) -> str:
+        """Admit that a step takes longer than nine of ten do."""
+        began, step = self._running.get(resource, (0.0, None))
+        lasted = (self._now - began) * (1.0 if self._speed is None else self._speed)
+        if step is None or not step.estimate_p90_s or not step.estimate_p90_s < lasted < math.inf:
+            return ""
+        return f" (usually {self._usual(step)}, now {duration(lasted)})"
 
     def _line(self, sign: str, word: str, resource: str, text: str) -> None:
         lane = self._lanes.get(resource, SHARED)

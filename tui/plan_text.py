@@ -7,35 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from backend.engine.events import Action, Verb
 from backend.engine.plan import Plan, PlannedStep
 from backend.engine.resource import Departure
-from tui.style import SHARED, Style, dates, duration, money, pace
+from tui.change_text import change_lines
+from tui.style import SHARED, Style, dates, duration, money, pace, span
+
+if TYPE_CHECKING:
+    from backend.stack import SpecNote
 
 _VERBS = {"create": "create", "update": "update", "replace": "replace", "delete": "delete", "no_op": "leave as it is"}
 
 
 def plan_lines(
-    plan: Plan, *, stack: str, where: str, style: Style, speed: float | None, prices: tuple[date, date]
+    plan: Plan,
+    *,
+    stack: str,
+    where: str,
+    style: Style,
+    speed: float | None,
+    prices: tuple[date, date],
+    origin: str = "",
 ) -> Iterator[str]:
-    """Lay a plan out by region, then its totals."""
+    """Lay a plan out by region, then its totals; ``origin`` says where the specification comes from."""
     yield style.paint("heading", f"Plan to {plan.verb} {stack} on {where}")
+    if origin:
+        yield from style.wrap(f"from {origin}", indent="  ")
     yield ""
     if not plan.changes:
         yield _nothing(plan, stack)
         return
     name_width = max(len(step.resource) for step in plan.changes)
+    usual_width = max(7, *(len(_usual(step, plan.verb)) for step in plan.changes))
     for lane in lanes(plan.steps):
         steps = [step for step in plan.steps if (step.about.region or SHARED) == lane]
         changes = [step for step in steps if step.action is not Action.NO_OP]
         yield style.paint("heading", lane)
         for step in changes:
-            yield from _step(step, plan.verb, name_width, style)
-        unchanged = [step.resource for step in steps if step.action is Action.NO_OP]
-        if unchanged:
-            lead = f"  {style.glyph('no-op')} as it is "
-            yield from style.wrap(", ".join(unchanged), first=lead, indent=" " * len(lead))
+            yield from _step(step, plan.verb, name_width, usual_width, style)
+        left_out = [step.resource for step in steps if step in plan.left_out]
+        unchanged = [step.resource for step in steps if step.action is Action.NO_OP and step.resource not in left_out]
+        for word, names in (("left out", left_out), ("as it is", unchanged)):
+            if names:
+                lead = f"  {style.glyph('no-op')} {word} "
+                yield from style.wrap(", ".join(names), first=lead, indent=" " * len(lead))
     yield ""
     yield from style.wrap(_totals(plan, speed, prices))
 
@@ -49,32 +66,38 @@ def lanes(steps: Sequence[PlannedStep]) -> list[str]:
 def _nothing(plan: Plan, stack: str) -> str:
     if plan.verb is Verb.DESTROY:
         return f"Nothing of {stack} is there: nothing to destroy."
+    if left := len(plan.left_out):
+        others = "1 other step is" if left == 1 else f"{left} other steps are"
+        return f"Nothing to do: it is as wanted. {others} left out by --only."
     return f"Nothing to do: all {len(plan.steps)} resources of {stack} are as wanted."
 
 
-def _step(step: PlannedStep, verb: Verb, name_width: int, style: Style) -> Iterator[str]:
+def _usual(step: PlannedStep, verb: Verb) -> str:
+    usual = step.duration
+    return span(usual.p50_s, usual.p90_s) if verb is Verb.APPLY and usual.p50_s else ""
+
+
+def _step(step: PlannedStep, verb: Verb, name_width: int, usual_width: int, style: Style) -> Iterator[str]:
     about = step.about
-    usual = duration(about.estimate_s) if verb is Verb.APPLY and about.estimate_s else ""
+    usual = _usual(step, verb)
     cost = money(about.usd_per_hour) if about.usd_per_hour else ""
     sign = style.paint(step.action, f"{style.glyph(step.action)} {step.action:<8}")
-    yield f"  {sign}{step.resource:<{name_width}}  {usual:>7}  {cost:>10}".rstrip()
-    for change in step.step.changes:
-        if step.action is not Action.CREATE:
-            text = f"{change.field}: {_value(change.before)} -> {_value(change.after)}"
-            yield from style.wrap(text, first=" " * 12, indent=" " * 14)
+    yield f"  {sign}{step.resource:<{name_width}}  {usual:>{usual_width}}  {cost:>10}".rstrip()
+    if step.action is not Action.CREATE:
+        changes = ((change.field, change.before, change.after) for change in step.step.changes)
+        yield from change_lines(changes, style, indent=" " * 12)
     if step.step.reason:
         yield from style.wrap(step.step.reason, first=" " * 12, indent=" " * 12)
-
-
-def _value(value: object) -> str:
-    return "nothing" if value is None else str(value)
 
 
 def _totals(plan: Plan, speed: float | None, prices: tuple[date, date]) -> str:
     counts = ", ".join(f"{plan.summary[key]} to {word}" for key, word in _VERBS.items() if plan.summary[key])
     if plan.verb is Verb.DESTROY:
         return f"{counts}. Afterwards it costs {money(plan.usd_per_hour)}."
-    time = f"about {duration(plan.estimate_s)} in life"
+    usual = plan.duration
+    time = span(usual.p50_s, usual.p90_s) if usual.p90_s > usual.p50_s else f"about {duration(usual.p50_s)}"
+    if speed is not None:
+        time += " in life"
     if speed is not None:
         time += f" ({pace(speed)})"
     cost = f"costs {money(plan.usd_per_hour)} while it stands, estimated with prices of {dates(prices)}"
@@ -83,8 +106,18 @@ def _totals(plan: Plan, speed: float | None, prices: tuple[date, date]) -> str:
     return f"{counts}. Takes {time}; {cost}."
 
 
+def spec_notes(notes: Sequence[SpecNote], style: Style) -> Iterator[str]:
+    """What should be known of the specification, each at its field."""
+    if notes:
+        yield ""
+        yield style.paint("heading", "Worth knowing")
+    for note in notes:
+        cost = "" if note.usd_per_hour is None else f" ({money(note.usd_per_hour)})"
+        yield from style.wrap(f"{note.path}: {note.text}{cost}", first="  - ", indent="    ")
+
+
 def departures(plan: Plan, style: Style) -> Iterator[str]:
-    """Where the steps that are to be made differ from the document, each said once."""
+    """Where what is to be made differs from the document, each said once; for a change of what is there it was said."""
     found = _departures(plan)
     if not found:
         return
@@ -106,6 +139,8 @@ def departures_hint(plan: Plan, stack: str, style: Style) -> Iterator[str]:
 def _departures(plan: Plan) -> dict[Departure, list[str]]:
     found: dict[Departure, list[str]] = {}
     for step in plan.changes if plan.verb is Verb.APPLY else ():
+        if step.action is Action.UPDATE:
+            continue
         for departure in step.about.departures:
             found.setdefault(departure, []).append(step.resource)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tui.change_text import change_lines
 from tui.style import SHARED, Style, dates, money
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
                 sign = _SIGNS[item.state]
                 mark = style.paint(sign, f"{style.glyph(sign)} {item.state:<10}")
                 yield f"  {mark} {item.resource:<{width}}".rstrip()
-                for change in item.drift:
-                    text = f"{change['field']}: {change['before']} -> {change['after']}"
-                    yield from style.wrap(text, first=" " * 15, indent=" " * 17)
+                drift = ((change["field"], change["before"], change["after"]) for change in item.drift)
+                yield from change_lines(drift, style, indent=" " * 15)
     yield ""
     for address in status.addresses:
         yield f"address in {address.region}: {address.address}, from here {address.base_url}"

@@ -113,6 +113,17 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def span(low: float, high: float) -> str:
+    """A range of seconds in one unit where that reads well: ``8-20 min``, ``25-90 s``, ``50 min to 1 h 20 min``."""
+    first, last = (f"{round(low / 60)} min" if 30 <= low < 100 <= high < 3570 else duration(low)), duration(high)
+    if first == last:
+        return last
+    (count, _, unit), (_, _, other) = first.partition(" "), last.partition(" ")
+    if unit == other and " " not in unit:
+        return f"{count}-{last}"
+    return f"{first} to {last}"
+
+
 def elapsed(seconds: float) -> str:
     """Seconds that have gone by, to the second: ``0.4 s``, ``45 s``, ``2 min 04 s``."""
     if seconds < 100 or seconds >= 6000:

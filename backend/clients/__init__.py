@@ -13,6 +13,7 @@ from backend.clients.compute import Compute
 from backend.clients.container import Container
 from backend.clients.fleet import Fleet
 from backend.clients.google import Google
+from backend.clients.iam import Iam
 from backend.clients.projects import Projects
 from backend.clients.services import Services
 from backend.errors import NotFound, UsageError
@@ -41,7 +42,7 @@ class Clients:
 
     @cached_property
     def compute(self) -> Compute:
-        """Subnetworks."""
+        """Networks, subnetworks and the parts of load balancers."""
         return Compute(self._google)
 
     @cached_property
@@ -56,8 +57,13 @@ class Clients:
 
     @cached_property
     def projects(self) -> Projects:
-        """The project itself."""
+        """The project itself and its IAM policy."""
         return Projects(self._google)
+
+    @cached_property
+    def iam(self) -> Iam:
+        """Service accounts."""
+        return Iam(self._google)
 
     def kube(self, cluster: str) -> Kube:
         """The Kubernetes API of a cluster of the spec; its calls raise ``NotFound`` until the cluster has one."""
@@ -72,8 +78,13 @@ class Clients:
             self._kubes[cluster] = Kube.lazily(locate, self.token, cluster=cluster)
         return self._kubes[cluster]
 
+    def know(self, spec: GatewaySpec) -> None:
+        """Serve the clusters of another specification, too; those that are known already keep their region."""
+        self._regions = {cluster.name: cluster.region for cluster in spec.clusters} | self._regions
+
     async def forget(self, cluster: str) -> None:
         """Drop what is known of a cluster's API server, because the cluster is gone."""
+        self.container.forget(self._regions[cluster], cluster)
         kube = self._kubes.pop(cluster, None)
         if kube is not None:
             await kube.close()
@@ -91,7 +102,7 @@ class Clients:
 
     async def _locate(self, name: str) -> tuple[str, bytes]:
         region = self._regions[name]
-        cluster = await self.container.cluster(region, name)
+        cluster = self.container.seen(region, name) or await self.container.cluster(region, name)
         endpoint = (cluster or {}).get("endpoint")
         authority = (cluster or {}).get("masterAuth", {}).get("clusterCaCertificate")
         if cluster is None or not endpoint or not authority or cluster.get("status") == "PROVISIONING":

@@ -1,4 +1,4 @@
-"""Subnetworks and forwarding rules (Compute Engine).
+"""Networks, subnetworks and the parts of load balancers (Compute Engine).
 
 Invariant: only the ``*_unary`` calls are used and operations are read by a client of our own, because the SDK's
 ``insert(...).result()`` forgets the endpoint and would ask the real cloud about an emulated operation.
@@ -16,10 +16,15 @@ _MODULE = "google.cloud.compute_v1"
 SUBNETWORKS = Service(_MODULE, "SubnetworksClient", "compute")
 REGION_OPERATIONS = Service(_MODULE, "RegionOperationsClient", "compute")
 GLOBAL_FORWARDING_RULES = Service(_MODULE, "GlobalForwardingRulesClient", "compute")
+NETWORKS = Service(_MODULE, "NetworksClient", "compute")
+BACKEND_SERVICES = Service(_MODULE, "BackendServicesClient", "compute")
+TARGET_PROXIES = Service(_MODULE, "TargetHttpProxiesClient", "compute")
+URL_MAPS = Service(_MODULE, "UrlMapsClient", "compute")
+ENDPOINT_GROUPS = Service(_MODULE, "NetworkEndpointGroupsClient", "compute")
 
 
 class Compute:
-    """The project's subnetworks and forwarding rules."""
+    """The project's networks and load balancers."""
 
     def __init__(self, google: Google) -> None:
         self._google = google
@@ -27,6 +32,19 @@ class Compute:
     def network_url(self, network: str) -> str:
         """Full URL of a VPC network of the project, as Compute Engine wants it in bodies."""
         return f"https://www.googleapis.com/compute/v1/projects/{self._google.project}/global/networks/{network}"
+
+    async def network(self, name: str) -> Json | None:
+        """One VPC network; ``None`` when absent."""
+        try:
+            return await self._google.call(
+                NETWORKS,
+                "get",
+                "GetNetworkRequest",
+                {"project": self._google.project, "network": name},
+                doing=f"reading VPC network {name}",
+            )
+        except NotFound:
+            return None
 
     async def subnetworks(self, network: str) -> list[Json]:
         """All subnetworks of a VPC network in all regions; those who ask at the same time share one request."""
@@ -93,11 +111,43 @@ class Compute:
         )
 
     async def list_global_forwarding_rules(self) -> list[Json]:
-        """All global forwarding rules; those of a cross-region load balancer have a subnetwork in each region."""
+        """All global forwarding rules; those of a cross-region load balancer have a subnetwork in each region.
+
+        Those who ask at the same time share one request.
+        """
+
+        async def read() -> list[Json]:
+            return await self._global(GLOBAL_FORWARDING_RULES, "ListGlobalForwardingRulesRequest", "forwarding rules")
+
+        return await self._google.shared("compute.globalForwardingRules", read)
+
+    async def target_proxies(self) -> list[Json]:
+        """All global HTTP proxies."""
+        return await self._global(TARGET_PROXIES, "ListTargetHttpProxiesRequest", "target proxies")
+
+    async def url_maps(self) -> list[Json]:
+        """All global URL maps."""
+        return await self._global(URL_MAPS, "ListUrlMapsRequest", "URL maps")
+
+    async def backend_services(self) -> list[Json]:
+        """All global backend services."""
+        return await self._global(BACKEND_SERVICES, "ListBackendServicesRequest", "backend services")
+
+    async def endpoint_groups(self) -> list[Json]:
+        """The network endpoint groups of all zones."""
+
+        def of_a_zone(scope: Any) -> Iterable[Any]:
+            return list(scope[1].network_endpoint_groups)
+
         return await self._google.list(
-            GLOBAL_FORWARDING_RULES,
-            "list",
-            "ListGlobalForwardingRulesRequest",
+            ENDPOINT_GROUPS,
+            "aggregated_list",
+            "AggregatedListNetworkEndpointGroupsRequest",
             {"project": self._google.project, "maxResults": 500},
-            doing="listing forwarding rules",
+            doing="listing network endpoint groups",
+            pick=of_a_zone,
         )
+
+    async def _global(self, service: Service, request: str, what: str) -> list[Json]:
+        body = {"project": self._google.project, "maxResults": 500}
+        return await self._google.list(service, "list", request, body, doing=f"listing {what}")

@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.clients.google import prefetch
 from backend.errors import CredentialsError, RehearsalError
 from backend.spec import GatewaySpec, Target
+
+if TYPE_CHECKING:
+    from backend.emulator.control import Instance
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 SDK = (
@@ -33,6 +36,7 @@ _PREFIXES = {
     "gkehub": "/gkehub",
     "serviceusage": "/serviceusage",
     "cloudresourcemanager": "/cloudresourcemanager",
+    "iam": "/iam",
     "compute": "",
 }
 """Path under which the emulated cloud has each API; Compute Engine's own paths already begin with its name."""
@@ -128,10 +132,13 @@ def _rehearsal(spec: GatewaySpec, project: str, home: Path, speed: float | None)
     actual = math.inf if told is None else float(told)
     notes: tuple[str, ...] = ()
     if running is None:
+        _play(instance, spec.rehearsal.faults)
         notes = (f"started the emulated cloud at {instance.url} (`mcig emulator stop` ends it)",)
     elif speed is not None and actual != pace:
         paces = f"at speed {_spelled(actual)} and not {_spelled(pace)}"
         notes = (f"the emulated cloud runs already, {paces}; `mcig emulator stop` first to change that",)
+    if running is not None and spec.rehearsal.faults:
+        notes += ("rehearsal.faults are played where mcig starts the emulated cloud; now: mcig emulator fault add",)
 
     def doors() -> dict[tuple[str, str], int]:
         try:
@@ -141,6 +148,20 @@ def _rehearsal(spec: GatewaySpec, project: str, home: Path, speed: float | None)
         return {(door["region"], door["vip"]): door["port"] for door in found}
 
     return emulated(instance.url, instance.token, project=project, doors=doors, speed=actual, notes=notes)
+
+
+def _play(instance: Instance, faults: Sequence[str]) -> None:
+    """Begin to play a spec's faults; an emulator with a fault that cannot be is not left running."""
+    from backend.emulator import control
+
+    try:
+        for fault in faults:
+            control.add_fault(instance, fault)
+    except control.EmulatorError as error:
+        control.stop(instance)
+        raise RehearsalError(
+            f"rehearsal.faults: {error.message}", fix="mend it, for example: stockout zone=europe-west3-c"
+        ) from error
 
 
 def _spelled(speed: float) -> str:

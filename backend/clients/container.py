@@ -6,10 +6,23 @@ calls an operation is no long-running operation of the common kind; it is read b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from backend.clients.google import Google, Json, Service
 from backend.errors import NotFound
 
 CLUSTER_MANAGER = Service("google.cloud.container_v1", "ClusterManagerClient", "container")
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """All clusters of the project that could be listed."""
+
+    found: Mapping[tuple[str, str], Json]
+    """By location and name."""
+    unknown: frozenset[str]
+    """Locations that gave no answer, so that nobody can say what is there."""
 
 
 class Container:
@@ -17,6 +30,7 @@ class Container:
 
     def __init__(self, google: Google) -> None:
         self._google = google
+        self._seen: dict[tuple[str, str], Json] = {}
 
     def _location(self, location: str) -> str:
         return f"projects/{self._google.project}/locations/{location}"
@@ -36,7 +50,7 @@ class Container:
     async def cluster(self, location: str, name: str) -> Json | None:
         """One cluster; ``None`` when absent."""
         try:
-            return await self._call(
+            found = await self._call(
                 "get_cluster",
                 "GetClusterRequest",
                 {"name": self._cluster(location, name)},
@@ -44,6 +58,32 @@ class Container:
             )
         except NotFound:
             return None
+        self._see(location, name, found)
+        return found
+
+    async def clusters(self) -> Clusters:
+        """The clusters of all locations; those who ask at the same time share one request."""
+        answer = await self._google.shared("container.clusters", self._clusters)
+        found = {(one["location"], one["name"]): one for one in answer.get("clusters", ())}
+        for (location, name), one in found.items():
+            self._see(location, name, one)
+        return Clusters(found, frozenset(answer.get("missingZones", ())))
+
+    async def _clusters(self) -> Json:
+        wanted = {"parent": self._location("-")}
+        return await self._call("list_clusters", "ListClustersRequest", wanted, doing="listing clusters")
+
+    def seen(self, location: str, name: str) -> Json | None:
+        """A cluster as it was read last, when it then served; its endpoint and authority never change."""
+        return self._seen.get((location, name))
+
+    def forget(self, location: str, name: str) -> None:
+        """Drop what was read of a cluster, because it is gone."""
+        self._seen.pop((location, name), None)
+
+    def _see(self, location: str, name: str, cluster: Json) -> None:
+        if cluster.get("status") in {"RUNNING", "RECONCILING"}:
+            self._seen[location, name] = cluster
 
     async def create_cluster(self, location: str, cluster: Json) -> Json:
         """Ask for a cluster and give the operation; raises ``AlreadyExists``."""

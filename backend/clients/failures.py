@@ -24,6 +24,7 @@ from backend.errors import (
     QuotaExceeded,
     RateLimited,
     ServiceDisabled,
+    StockOut,
     Unauthenticated,
     Unavailable,
 )
@@ -35,6 +36,7 @@ _QUOTA = re.compile(
     r"Insufficient (?:regional|project) quota|Insufficient quota to satisfy|QUOTA_EXCEEDED|Quota '[^']+' exceeded"
 )
 _STOCKOUT = re.compile(r"STOCKOUT|ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available")
+_ZONE = re.compile(r"zones/([a-z]+-[a-z]+\d+-[a-z])\b")
 _BUSY = re.compile(r"Please wait and try again once it is done|Too many operations|concurrent operations quota")
 _BUSY_REASONS = frozenset({"resourceInUseByAnotherResource", "resourceNotReady"})
 _RANGE = re.compile(r"conflicts with (?:existing|reserved)|cannot overlap with|[Ii]nvalid IPCidrRange")
@@ -126,6 +128,8 @@ def _judge(answer: Answer, connection: Connection) -> tuple[type[CloudError], st
             if duplicate or "already exists" in message.lower():
                 return AlreadyExists, "the name is taken", "mcig plan shows what is there"
             return Conflict, "it was changed by somebody else meanwhile", "mcig apply again"
+        case 412:
+            return Conflict, "it was changed by somebody else meanwhile", "mcig apply again"
         case 429:
             return RateLimited, "too many requests in a short time", "wait a minute, then `mcig apply` again"
         case int(status) if status >= 500:
@@ -179,15 +183,32 @@ def retry_after_s(error: CloudError) -> float | None:
     return float(value) if value.isdigit() else None
 
 
+def out_of_stock(message: str) -> bool:
+    """Say whether a message of Google's is about machines that a zone cannot give."""
+    return _STOCKOUT.search(message) is not None
+
+
+def zones_of(message: str) -> list[str]:
+    """The zones that a message of Google's names."""
+    return list(dict.fromkeys(_ZONE.findall(message)))
+
+
 def operation_failed(
     doing: str, message: str, *, project: str, places: tuple[str, ...] = (), code: int | None = None
 ) -> OperationFailed:
     """Give the error for an operation that ended badly; ``places`` are the zones it was tried in."""
-    where = " or ".join(places) or "this zone"
-    if _STOCKOUT.search(message):
-        cause = f"Google has no such machines to give in {where} just now; quota does not help"
-        fix = "set clusters[N].gpu_pool.zones, machine_type or provisioning to something else, then `mcig apply` again"
-    elif _QUOTA.search(message):
+    if out_of_stock(message):
+        zones = tuple(zones_of(message)) or places
+        return StockOut(
+            f"{doing}: {message}",
+            cause=f"Google has no such machines to give in {' or '.join(zones) or 'this zone'} just now; "
+            "quota does not help",
+            fix="set clusters[N].gpu_pool.zones, machine_type or provisioning to something else, "
+            "then `mcig apply` again",
+            reason="" if code is None else str(code),
+            zones=zones,
+        )
+    if _QUOTA.search(message):
         cause, fix = f"the quota of project {project} does not cover this", _QUOTA_FIX
     elif _RANGE.search(message):
         cause, fix = "an address range is taken in this VPC network", "choose another range, then `mcig apply` again"

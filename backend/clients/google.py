@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import random
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,7 @@ class Service:
     module: str
     """Import name of its package, such as ``google.cloud.container_v1``."""
     client: str
-    """Name of the class."""
+    """Name of the class; empty for an API that is called by paths."""
     api: str
     """Key of its base URL in ``Connection.endpoints``, and its host name before ``.googleapis.com``."""
 
@@ -116,6 +117,20 @@ class Google:
 
         return await self._tried(service, run, doing=doing, repeat=True)
 
+    async def rest(
+        self, api: str, method: str, path: str, body: Json | None = None, *, doing: str, repeat: bool = True
+    ) -> Json:
+        """Call a method of an API for which there is no REST client, by its path; raises ``CloudError``."""
+        service = Service("google.api_core.exceptions", "", api)
+
+        def run(session: Any, errors: Any) -> Json:
+            answer = session.request(method, f"{self._url(service)}{path}", json=body, timeout=CALL_TIMEOUT_S)
+            if answer.status_code >= 400:
+                raise errors.from_http_response(answer)
+            return dict(answer.json())
+
+        return await self._tried(service, run, doing=doing, repeat=repeat)
+
     async def operation(self, service: Service, name: str, *, doing: str) -> Json:
         """Give the state of a long-running operation of Fleet or Service Usage: ``name``, ``done``, ``error``."""
 
@@ -134,6 +149,10 @@ class Google:
             task.add_done_callback(lambda done: self._landed(key, done))
         found: Found = await asyncio.shield(task)
         return found
+
+    async def pause(self, tries: int) -> None:
+        """Pause before the next of several tries at something that others write too; longer each time, in jitter."""
+        await self._sleep(random.uniform(0.5, 1.0) * min(PAUSES_S[0] * 2**tries, LONGEST_RETRY_AFTER_S))
 
     def _landed(self, key: str, task: asyncio.Task[Any]) -> None:
         self._under_way.pop(key, None)
@@ -161,7 +180,7 @@ class Google:
         for task in list(self._under_way.values()):
             task.cancel()
         for client in self._clients.values():
-            client.transport.close()
+            (client if hasattr(client, "close") else client.transport).close()
         self._clients.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -197,9 +216,12 @@ class Google:
 
     def _client(self, service: Service, module: Any) -> Any:
         from google.api_core.client_options import ClientOptions
+        from google.auth.transport.requests import AuthorizedSession
 
         with self._building:
-            if service not in self._clients:
+            if service not in self._clients and not service.client:
+                self._clients[service] = AuthorizedSession(self.connection.credentials)  # type: ignore[no-untyped-call]
+            elif service not in self._clients:
                 self._clients[service] = getattr(module, service.client)(
                     credentials=self.connection.credentials,
                     transport="rest",

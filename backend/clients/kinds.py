@@ -61,9 +61,18 @@ GATEWAY_CLASS = Kind("gateway.networking.k8s.io/v1", "gatewayclasses", False, "G
 GATEWAY = Kind("gateway.networking.k8s.io/v1", "gateways", True, "Gateway")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "httproutes", True, "HTTPRoute")
 POOL_IMPORT = Kind("networking.gke.io/v1", "gcpinferencepoolimports", True, "GCPInferencePoolImport")
+MULTI_CLUSTER_INGRESS = Kind("networking.gke.io/v1", "multiclusteringresses", True, "MultiClusterIngress")
+MULTI_CLUSTER_SERVICE = Kind("networking.gke.io/v1", "multiclusterservices", True, "MultiClusterService")
 BACKEND_POLICY = Kind("networking.gke.io/v1", "gcpbackendpolicies", True, "GCPBackendPolicy")
 HEALTH_CHECK_POLICY = Kind("networking.gke.io/v1", "healthcheckpolicies", True, "HealthCheckPolicy")
 POD_MONITORING = Kind("monitoring.googleapis.com/v1", "podmonitorings", True, "PodMonitoring")
+AUTOSCALING_METRIC = Kind("autoscaling.gke.io/v1beta1", "autoscalingmetrics", True, "AutoscalingMetric")
+ADMISSION_POLICY = Kind(
+    "admissionregistration.k8s.io/v1", "validatingadmissionpolicies", False, "ValidatingAdmissionPolicy"
+)
+ADMISSION_BINDING = Kind(
+    "admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", False, "ValidatingAdmissionPolicyBinding"
+)
 
 _BY_NAME: dict[tuple[str, str], Kind] = {
     (kind.group_version, kind.name): kind
@@ -90,5 +99,8 @@ _BY_NAME: dict[tuple[str, str], Kind] = {
         BACKEND_POLICY,
         HEALTH_CHECK_POLICY,
         POD_MONITORING,
+        AUTOSCALING_METRIC,
+        ADMISSION_POLICY,
+        ADMISSION_BINDING,
     )
 }

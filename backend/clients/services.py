@@ -39,6 +39,20 @@ class Services:
             doing="enabling APIs",
         )
 
+    async def disable(self, name: str) -> Json:
+        """Disable an API and give the operation; raises ``InvalidRequest`` when it is used or others depend on it."""
+        return await self._google.call(
+            SERVICE_USAGE,
+            "disable_service",
+            "DisableServiceRequest",
+            {
+                "name": f"projects/{self._google.project}/services/{name}",
+                "disableDependentServices": False,
+                "checkIfServiceHasUsage": "CHECK",
+            },
+            doing=f"disabling {name}",
+        )
+
     async def operation(self, name: str) -> Json:
         """State of an operation: ``name``, ``done`` and, when it failed, ``error``."""
         return await self._google.operation(SERVICE_USAGE, name, doing="asking how far enabling the APIs is")

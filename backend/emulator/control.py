@@ -28,7 +28,6 @@ _STATUS_TIMEOUT_S = 2.0
 _CALL_TIMEOUT_S = 30.0
 _POLL_S = 0.02
 _FORCED_S = 2.0
-_TAIL_LINES = 12
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _CLOUDSDK_PREFIXES = {
     "CONTAINER": "container/",
@@ -122,13 +121,14 @@ def start(
         if port:
             _check_port(port)
         log = home / "emulator.log"
+        before = log.stat().st_size if log.exists() else 0
         process = _spawn(home, log, speed=speed, seed=seed, port=port, jitter=jitter)
         _children[process.pid] = process
         deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise EmulatorError(
-                    f"The emulator ended at its start with code {process.returncode}.\n{_tail(log)}",
+                    f"The emulator ended at its start with code {process.returncode}.{_last_words(log, before)}",
                     f"Read {log}, then run: mcig emulator start",
                 )
             if instance := find(home):
@@ -137,7 +137,7 @@ def start(
         _end_group(process.pid, signal.SIGKILL)
         process.wait()
         raise EmulatorError(
-            f"The emulator was not healthy after {wait_s:g} s.\n{_tail(log)}",
+            f"The emulator was not healthy after {wait_s:g} s.{_last_words(log, before)}",
             f"Read {log}, then run: mcig emulator start",
         )
 
@@ -150,6 +150,22 @@ def status(instance: Instance) -> dict[str, Any]:
 def reset(instance: Instance) -> None:
     """Empty its world. Raises EmulatorError."""
     _call(instance, "POST", "reset", _CALL_TIMEOUT_S)
+
+
+def add_fault(instance: Instance, fault: str) -> dict[str, Any]:
+    """Begin to play a fault, `KIND [parameter=value ...]`, and give it as it is kept. Raises EmulatorError."""
+    return _call(instance, "POST", "faults", _CALL_TIMEOUT_S, {"fault": fault})
+
+
+def faults(instance: Instance) -> list[dict[str, Any]]:
+    """The faults in the order in which they were added; `left` is how often one still plays. Raises EmulatorError."""
+    found: list[dict[str, Any]] = _call(instance, "GET", "faults", _CALL_TIMEOUT_S)["faults"]
+    return found
+
+
+def clear_faults(instance: Instance) -> None:
+    """Play no fault any more. Raises EmulatorError."""
+    _call(instance, "DELETE", "faults", _CALL_TIMEOUT_S)
 
 
 def stop(instance: Instance, wait_s: float = 20.0) -> None:
@@ -203,19 +219,41 @@ def environment(instance: Instance) -> dict[str, str]:
     }
 
 
-def _call(instance: Instance, method: str, name: str, timeout_s: float) -> dict[str, Any]:
+def _call(
+    instance: Instance, method: str, name: str, timeout_s: float, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
     request = urllib.request.Request(  # noqa: S310 the address is the emulator's own, on loopback
-        f"{instance.url}/emulator/v1/{name}", method=method, headers={"Authorization": f"Bearer {instance.token}"}
+        f"{instance.url}/emulator/v1/{name}",
+        method=method,
+        headers={"Authorization": f"Bearer {instance.token}"},
+        data=None if body is None else json.dumps(body).encode(),
     )
     try:
         with _DIRECT.open(request, timeout=timeout_s) as answer:
-            body: dict[str, Any] = json.loads(answer.read())
-            return body
+            told: dict[str, Any] = json.loads(answer.read())
+            return told
+    except urllib.error.HTTPError as error:
+        with error:
+            raise EmulatorError(*_refused(error, name, instance)) from None
     except (OSError, ValueError) as error:
         raise EmulatorError(
             f"The emulator at {instance.url} did not answer {name}: {error}",
             f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",
         ) from None
+
+
+def _refused(error: urllib.error.HTTPError, name: str, instance: Instance) -> tuple[str, str]:
+    """What an error answer says, and what to do about it."""
+    try:
+        message = str(json.loads(error.read())["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = str(error)
+    if error.code == 400:
+        return message, "Mend it, for example: mcig emulator fault add stockout zone=europe-west3-c"
+    return (
+        f"The emulator at {instance.url} did not answer {name}: {message}",
+        f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",
+    )
 
 
 def _spawn(home: Path, log: Path, *, speed: float, seed: int, port: int, jitter: float) -> subprocess.Popen[bytes]:
@@ -277,9 +315,13 @@ def _collect() -> None:
             _children.pop(pid, None)
 
 
-def _tail(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+def _last_words(log: Path, since: int) -> str:
+    """The last line that was logged after a place in the file; of a traceback that is the error itself."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(since)
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+        said = [line for line in lines if line.strip("^~ ")]
+        return f" It said: {said[-1]}" if said else ""
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The emulator's own API, beside Google's on the same port: status, reset, stop.
+"""The emulator's own API, beside Google's on the same port: status, reset, stop, faults.
 
 `resources` lists what a fresh world has not, so that "nothing is left" is an empty list.
 """
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from backend.emulator import faults
 from backend.emulator.google.app import authorized
-from backend.emulator.google.errors import unauthenticated
+from backend.emulator.google.errors import invalid, unauthenticated
 from backend.emulator.google.serviceusage import INITIAL
 from backend.emulator.world import World
 
@@ -66,14 +67,14 @@ def status(emulator: Emulator) -> Json:
         "seed": world.seed,
         "started": emulator.started,
         "resources": sorted(resources(world)),
-        "faults": [],
+        "faults": faults.listed(world),
         "doors": doors,
         "ca": str(emulator.ca_file),
     }
 
 
 def add_management_api(app: web.Application, emulator: Emulator) -> None:
-    """Serve status, reset and stop; they ask for the same bearer token as everything else."""
+    """Serve status, reset, stop and faults; they ask for the same bearer token as everything else."""
 
     async def show(_request: web.Request) -> Json:
         return status(emulator)
@@ -86,16 +87,34 @@ def add_management_api(app: web.Application, emulator: Emulator) -> None:
         emulator.stopping.set()
         return {"stopping": True}
 
+    async def list_faults(_request: web.Request) -> Json:
+        return {"faults": faults.listed(emulator.world)}
+
+    async def add_fault(request: web.Request) -> Json:
+        wanted = await request.json()
+        return faults.add(emulator.world, str(wanted["fault"]), emulator.world.pace)
+
+    async def clear_faults(_request: web.Request) -> Json:
+        faults.clear(emulator.world)
+        return {"faults": []}
+
     def guarded(handler: Callable[[web.Request], Awaitable[Json]]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             if not authorized(emulator.world, request):
                 refusal = unauthenticated("emulator", missing="Authorization" not in request.headers)
                 return web.json_response(refusal.body(), status=refusal.code)
             emulator.world.seen()
-            return web.json_response(await handler(request))
+            try:
+                return web.json_response(await handler(request))
+            except (faults.FaultError, ValueError, KeyError, TypeError) as error:
+                refusal = invalid(str(error))
+                return web.json_response(refusal.body(), status=refusal.code)
 
         return handle
 
     app.router.add_get("/emulator/v1/status", guarded(show))
     app.router.add_post("/emulator/v1/reset", guarded(reset))
     app.router.add_post("/emulator/v1/stop", guarded(stop))
+    app.router.add_get("/emulator/v1/faults", guarded(list_faults))
+    app.router.add_post("/emulator/v1/faults", guarded(add_fault))
+    app.router.add_delete("/emulator/v1/faults", guarded(clear_faults))

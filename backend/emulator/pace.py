@@ -24,6 +24,9 @@ DURATIONS: dict[str, tuple[float, float]] = {
     "cluster.delete": (360, 480),
     "node-pool.create": (300, 540),
     "node-pool.delete": (270, 360),
+    "node-pool.stockout-seen": (30, 40),
+    "node-pool.stockout": (2100, 2220),
+    "node-pool.scale-down": (600, 660),
     "membership.create": (25, 70),
     "membership.delete": (20, 45),
     "feature.create": (10, 25),
@@ -57,6 +60,10 @@ class Pace:
             raise ValueError(f"speed must be greater than 0, not {self.speed}")
         if not 0 <= self.jitter < math.inf:
             raise ValueError(f"jitter must be 0 or more, not {self.jitter}")
+
+    def played(self, seconds: float) -> float:
+        """Seconds of wall clock that so many seconds of life take; none at infinite speed."""
+        return seconds / self.speed
 
     def seconds(self, what: str, key: str) -> float:
         """Seconds of wall clock that `what` takes on `key`; raises KeyError for a `what` that the table lacks."""

@@ -29,9 +29,9 @@ PROJECT = "demo-project"
 PROJECT_NUMBER = "415104041262"
 _FORMAT = 1
 _TABLES = (
-    "addresses", "backendServices", "clusters", "features", "firewalls", "forwardingRules", "healthChecks", "iam",
-    "memberships", "networkEndpointGroups", "operations", "quotas", "services", "subnetworks", "targetHttpProxies",
-    "timers", "urlMaps",
+    "addresses", "backendServices", "clusters", "faults", "features", "firewalls", "forwardingRules", "healthChecks",
+    "iam", "machines", "memberships", "networkEndpointGroups", "networks", "operations", "quotas", "services",
+    "subnetworks", "targetHttpProxies", "timers", "urlMaps",
 )  # fmt: skip
 
 Json = dict[str, Any]

@@ -40,6 +40,8 @@ class Run:
     """Unique name, also that of the journal file."""
     stack: str
     target: str
+    speed: float | None = None
+    """See ``RunStarted.speed``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ async def apply(
             plan.verb,
             tuple((step.resource, step.action) for step in plan.steps),
             plan.estimate_s,
+            plan.estimate_p90_s,
+            run.speed,
         )
     )
     execution = _Execution(plan, {resource.id: resource for resource in resources}, recorder, parallel, clock)
@@ -142,7 +146,9 @@ class _Execution:
 
     async def _carry_out(self, planned: PlannedStep, began: float) -> None:
         resource, about = self._by_id[planned.resource], planned.about
-        self._recorder(StepStarted(planned.resource, planned.action, about.region, about.estimate_s))
+        self._recorder(
+            StepStarted(planned.resource, planned.action, about.region, about.estimate_s, about.estimate_p90_s)
+        )
 
         def note(text: str, *, operation: str | None = None) -> None:
             self._recorder(StepNote(planned.resource, text, operation))

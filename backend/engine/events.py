@@ -48,6 +48,8 @@ class Failure:
     cause: str = ""
     fix: str = ""
     original: str = ""
+    kind: str = ""
+    """Name of the error's class, such as ``StockOut``, for listeners that react to some."""
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
@@ -58,6 +60,7 @@ class Failure:
             cause=str(getattr(error, "cause", "") or ""),
             fix=str(getattr(error, "fix", "") or ""),
             original=f"{type(root).__name__}: {root}" if root is not None else "",
+            kind=type(error).__name__,
         )
 
 
@@ -73,6 +76,11 @@ class RunStarted:
     steps: tuple[tuple[str, Action], ...]
     """(resource id, action) of every step, no-ops included."""
     estimate_s: float | None = None
+    """Median length of the run, in seconds on the real cloud."""
+    estimate_p90_s: float | None = None
+    """Length that nine of ten such runs keep below, in seconds on the real cloud."""
+    speed: float | None = None
+    """How many times faster than in life it plays: 1 in life; ``None`` where waiting is left out or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ class StepStarted:
     action: Action
     region: str | None = None
     estimate_s: float | None = None
+    estimate_p90_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

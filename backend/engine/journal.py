@@ -2,18 +2,18 @@
 
 The journal is history, source of time estimates and bug report, and never the truth about the cloud. Invariants:
 events that matter after a crash are on the disk before the run goes on (fdatasync); a torn last line is ignored by
-readers; files are readable by their owner only.
+readers; files, and folders made for them, are open to their owner only.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from backend.engine.events import Event, RunFinished, RunStarted, StepFinished, StepNote, StepStarted
+from backend.engine.events import Event, Outcome, RunFinished, RunStarted, StepFinished, StepNote, StepStarted, Verb
 
 
 class Journal:
@@ -25,7 +25,9 @@ class Journal:
         self._fd = -1
 
     def __enter__(self) -> Journal:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in [*reversed(self.path.parent.parents), self.path.parent]:
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return self
 
@@ -64,3 +66,28 @@ def read(path: Path) -> Iterator[Event]:
                 if not line.endswith("\n"):
                     return
                 raise ValueError(f"{path}:{number}: {error}") from error
+
+
+def under_way(runs: Iterable[Iterable[Event]], *, verb: Verb, target: str) -> dict[str, str]:
+    """Find the operations that earlier runs waited for when they were stopped or killed, by resource.
+
+    ``runs`` are those of one stack, the latest first. Only runs of the same verb and target in a row count; a step that
+    ended by itself has nothing under way, whatever was noted before.
+    """
+    found: dict[str, str] = {}
+    settled: set[str] = set()
+    for run in runs:
+        noted: dict[str, str] = {}
+        ended: set[str] = set()
+        for event in run:
+            match event.payload:
+                case RunStarted() as started if (started.verb, started.target) != (verb, target):
+                    return found
+                case StepNote(resource=resource, operation=str(operation)):
+                    noted[resource] = operation
+                case StepFinished(resource=resource, outcome=Outcome.SUCCEEDED | Outcome.FAILED):
+                    ended.add(resource)
+        settled |= ended
+        found |= {name: noted[name] for name in noted if name not in settled}
+        settled |= noted.keys()
+    return found

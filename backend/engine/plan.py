@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from backend.engine.durations import NOTHING, Duration, last_end
 from backend.engine.events import Action, Verb
 from backend.engine.resource import About, Resource, ResourceId, Step
+
+LEFT_OUT = "left out by --only"
+"""Reason of a step that is not carried out because another one was asked for alone."""
 
 Graph = Mapping[ResourceId, frozenset[ResourceId]]
 """For each resource, those that must be done before it."""
@@ -45,6 +49,14 @@ class PlannedStep:
         """What is to be done."""
         return self.step.action
 
+    @property
+    def duration(self) -> Duration:
+        """How long the step takes, in seconds on the real cloud; nothing where nothing is done."""
+        if self.action is Action.NO_OP:
+            return NOTHING
+        usual = self.about.estimate_s
+        return Duration(usual, max(usual, self.about.estimate_p90_s or 0.0))
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -59,6 +71,11 @@ class Plan:
         return tuple(step for step in self.steps if step.action is not Action.NO_OP)
 
     @property
+    def left_out(self) -> tuple[PlannedStep, ...]:
+        """The steps that would change something and are not carried out this time."""
+        return tuple(step for step in self.steps if step.step.reason == LEFT_OUT)
+
+    @property
     def summary(self) -> dict[str, int]:
         """Number of steps per action, with ``no_op`` spelled as JSON keys are."""
         counts = {str(action).replace("-", "_"): 0 for action in Action}
@@ -67,13 +84,21 @@ class Plan:
         return counts
 
     @property
+    def duration(self) -> Duration:
+        """How long the run takes: its critical path, in seconds on the real cloud."""
+        return last_end(
+            {step.resource: step.duration for step in self.steps}, {step.resource: step.after for step in self.steps}
+        )
+
+    @property
     def estimate_s(self) -> float:
         """Usual length of the critical path through the changes, in seconds on the real cloud."""
-        finish: dict[ResourceId, float] = {}
-        for step in self.steps:
-            own = 0.0 if step.action is Action.NO_OP else step.about.estimate_s
-            finish[step.resource] = own + max((finish.get(before, 0.0) for before in step.after), default=0.0)
-        return max(finish.values(), default=0.0)
+        return self.duration.p50_s
+
+    @property
+    def estimate_p90_s(self) -> float:
+        """Length that nine of ten such runs keep below, in seconds on the real cloud."""
+        return self.duration.p90_s
 
     @property
     def usd_per_hour(self) -> float:
@@ -100,6 +125,7 @@ class Plan:
                     ],
                     "reason": planned.step.reason,
                     "estimate_s": planned.about.estimate_s,
+                    "estimate_p90_s": planned.about.estimate_p90_s,
                     "usd_per_hour": planned.about.usd_per_hour,
                     "permissions": list(planned.about.permissions),
                     "command": planned.about.command,
@@ -112,6 +138,7 @@ class Plan:
             ],
             "summary": self.summary,
             "estimate_s": self.estimate_s,
+            "estimate_p90_s": self.estimate_p90_s,
             "usd_per_hour": round(self.usd_per_hour, 4),
         }
 

@@ -73,7 +73,9 @@ class About:
     """IAM permissions that applying it needs."""
     departures: tuple[Departure, ...] = ()
     estimate_s: float = 0.0
-    """Usual duration of creating it, in seconds on the real cloud."""
+    """Median duration of creating it, in seconds on the real cloud."""
+    estimate_p90_s: float | None = None
+    """Duration that nine of ten keep below, in seconds on the real cloud; ``None`` when no spread is known."""
     usd_per_hour: float = 0.0
     """Estimated running cost once it exists."""
 
@@ -90,6 +92,12 @@ class Resource(ABC, Generic[Observed]):
     """The resource inside which this one lives: while that one is absent, so is this, and nothing is asked."""
     delete_after: frozenset[ResourceId] = frozenset()
     """Resources that must be gone before this one is deleted, beside those that depend on it."""
+    _operation: str | None = None
+    """Name of the long-running operation under way, for resources whose ``wait`` follows one."""
+
+    def resume(self, operation: str) -> None:
+        """Take over an operation that another process began, so that ``wait`` tells how it ends."""
+        self._operation = operation
 
     @property
     @abstractmethod

@@ -21,6 +21,8 @@ LONGEST_RELEASE = 40
 """The chart cuts the release name to so many characters before it appends ``-epp``."""
 APP_VERSION = "0.0.0"
 """What Chart.yaml of v1.1.0 says in the repository; a release may carry another, which is no drift."""
+PICKER_METRIC = "vllm:gpu_cache_usage_perc"
+"""The KV-cache metric that the endpoint picker of v1.1.0 reads unless it is told of another."""
 _RBAC, _RBAC_GROUP = "rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io"
 _POOL_GROUP = "inference.networking.k8s.io"
 
@@ -41,6 +43,7 @@ class _Chart:
     def __init__(self, spec: GatewaySpec) -> None:
         self.release, self.namespace, self.port = spec.pool.name, spec.pool.namespace, spec.pool.port
         self.app, self.epp = spec.model.name, epp_name(spec.pool.name)
+        self.metric = spec.model.kv_cache_metric
         self.labels = {"app.kubernetes.io/name": self.epp, "app.kubernetes.io/version": APP_VERSION}
 
     def object(
@@ -159,6 +162,7 @@ class _Chart:
                         *("--zap-encoder", "json"),
                         *("--config-file", "/config/default-plugins.yaml"),
                         *("--v", "1"),
+                        *(() if self.metric == PICKER_METRIC else ("--kv-cache-usage-percentage-metric", self.metric)),
                         *("--tracing", "false"),
                         "--metrics-endpoint-auth=false",
                     ],

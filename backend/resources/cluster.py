@@ -9,11 +9,13 @@ from __future__ import annotations
 from backend import catalog
 from backend.clients import Clients
 from backend.clients.google import Json
+from backend.engine.events import Action
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
 from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled
 from backend.resources import marks, network, services, versions
-from backend.resources.cluster_shape import NETWORK, VERSION, body, differences, update
-from backend.resources.gke import WORKING, follow
+from backend.resources.cluster_shape import NETWORK, VERSION, body, differences, update, usd_per_hour
+from backend.resources.gke import NODE_ACCOUNT, WORKING, dig, follow, node_flags
+from backend.resources.sharing import OWN, Teardown
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
 
@@ -21,6 +23,12 @@ TIMEOUT_S = 60 * 60.0
 ZONES_PER_REGION = 3
 """Zones in which a regional cluster has nodes unless it is told otherwise."""
 STATUS = "status"
+ADOPTED = "not made by mcig"
+"""How the reason begins for which a cluster that was found and used is left, or goes."""
+RESTARTS = (
+    "changed one thing at a time; none restarts nodes, and node pools that are there keep their metadata server and "
+    "service account"
+)
 
 _DEPARTURES = (
     Departure(
@@ -32,6 +40,16 @@ _DEPARTURES = (
         document="names no size for the default pool, which makes three nodes in each zone",
         mcig="makes as many as default_pool.nodes_per_zone says",
         because="nine large machines a cluster cost about nine dollars an hour and do nothing",
+    ),
+    Departure(
+        document="lets nodes run as the project's default account with narrow scopes",
+        mcig="lets them run as the stack's own account with scope cloud-platform and metadata by GKE_METADATA",
+        because="roles then decide alone what nodes may do, and Pods cannot borrow the nodes' credentials",
+    ),
+    Departure(
+        document="asks for whatever version the channel gives",
+        mcig="asks for one that the region offers and that knows the inference gateway",
+        because="multi-cluster inference gateways need GKE 1.34.1-gke.1127000 or later",
     ),
     Departure(
         document="goes on with --async before the cluster runs",
@@ -49,10 +67,11 @@ def resource_id(name: str) -> ResourceId:
 class GkeCluster(Resource[Json]):
     """One regional cluster."""
 
-    def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
+    def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients, teardown: Teardown = OWN) -> None:
         self.id = resource_id(cluster.name)
         subnets = {network.resource_id(region) for region in spec.regions if region == cluster.region}
-        self.depends_on = frozenset({services.ID, *subnets})
+        self.depends_on = frozenset({services.ID, NODE_ACCOUNT, *subnets})
+        self._teardown = teardown
         self._spec = spec
         self._cluster = cluster
         self._name, self._region = cluster.name, cluster.region
@@ -71,10 +90,13 @@ class GkeCluster(Resource[Json]):
             permissions=(
                 "container.clusters.create",
                 "container.clusters.get",
+                "container.clusters.list",
                 "container.clusters.update",
                 "container.clusters.delete",
                 "container.operations.get",
+                "compute.networks.get",
                 "compute.networks.use",
+                "compute.subnetworks.use",
                 "iam.serviceAccounts.actAs",
             ),
             departures=_DEPARTURES,
@@ -83,11 +105,14 @@ class GkeCluster(Resource[Json]):
         )
 
     async def observe(self) -> Json | None:
-        """Give the cluster in Google's JSON form."""
+        """Give the cluster in Google's JSON form; all clusters of a stack share one request."""
         try:
-            return await self._clients.container.cluster(self._region, self._name)
+            listed = await self._clients.container.clusters()
         except ServiceDisabled:
             return None
+        if any(location.startswith(self._region) for location in listed.unknown):
+            return await self._read()
+        return listed.found.get((self._region, self._name))
 
     def diff(self, observed: Json | None) -> Step:
         """Create it, go on waiting for it, or give it what it lacks."""
@@ -99,20 +124,32 @@ class GkeCluster(Resource[Json]):
         if status == "STOPPING":
             return self.create("the old one is being deleted")
         changes = list(differences(self._spec, observed, project=self._clients.project))
+        adopted = "" if self._ours(observed) else "adopted"
+        if adopted and changes:
+            adopted = f"adopted; {RESTARTS}"
         if status not in WORKING:
             changes.insert(0, Change(STATUS, status, "RUNNING"))
-        return self.update(*changes, reason="" if self._ours(observed) else "adopted")
+        return self.update(*changes, reason=adopted)
 
     def removal(self, observed: Json | None) -> Step:
-        """Delete it when it was made for this stack."""
-        if observed is not None and not self._ours(observed):
-            return self.no_op(f"not made by mcig: left, at about {self.about.usd_per_hour:.2f} USD/h")
-        return super().removal(observed)
+        """Delete it when it was made for this stack, or when the user wants adopted clusters to go as well."""
+        if observed is None or self._ours(observed):
+            return super().removal(observed)
+        if self._teardown.adopted:
+            cost = f"about {usd_per_hour(observed):.2f} USD/h"
+            return Step(self.id, Action.DELETE, reason=f"{ADOPTED}: it costs {cost}, with everything that runs in it")
+        pools = [
+            pool
+            for pool in observed.get("nodePools", ())
+            if not marks.ours(self._spec, dig(pool, "config.resourceLabels"))
+        ]
+        cost = f"about {usd_per_hour(observed | {'nodePools': pools}):.2f} USD/h"
+        return self.no_op(f"{ADOPTED}: left, at {cost}; `{self._delete_command()}` deletes it")
 
     async def apply(self, step: Step, note: Note) -> None:
         """Ask for the cluster, or for what an existing one lacks."""
         watch = self._watch(note, f"creating cluster {self._name}")
-        seen = await self.observe()
+        seen = await self._read()
         if seen is not None and seen.get("status") == "STOPPING":
             await self._gone(watch)
             seen = None
@@ -130,7 +167,7 @@ class GkeCluster(Resource[Json]):
             self._operation = None
 
         async def runs() -> Json | None:
-            seen = await self.observe()
+            seen = await self._read()
             status = "absent" if seen is None else seen.get("status", "")
             if seen is None or status in {"ERROR", "STOPPING"}:
                 raise OperationFailed(
@@ -149,7 +186,7 @@ class GkeCluster(Resource[Json]):
         """Delete it with all its node pools and return once it is gone."""
         doing = f"deleting cluster {self._name}"
         watch = self._watch(note, doing)
-        seen = await self.observe()
+        seen = await self._read()
         if seen is None:
             return
         if seen.get("status") != "STOPPING":
@@ -167,7 +204,11 @@ class GkeCluster(Resource[Json]):
     def _ours(self, observed: Json) -> bool:
         return marks.ours(self._spec, observed.get("resourceLabels"))
 
+    async def _read(self) -> Json | None:
+        return await self._clients.container.cluster(self._region, self._name)
+
     async def _create(self, watch: Watch) -> None:
+        await network.check_ordinary(self._spec, self._clients, self._region)
         config = await self._clients.container.server_config(self._region)
         version = versions.resolve(self._spec.versions.gke, config, self._spec.versions.channel)
         wanted = body(self._spec, self._cluster, project=self._clients.project, version=version)
@@ -185,7 +226,8 @@ class GkeCluster(Resource[Json]):
             await self._change_one(change, watch)
 
     async def _change_one(self, change: Change, watch: Watch) -> None:
-        doing, wanted = f"changing {change.field} of {self._name}", update(change)
+        doing = f"changing {change.field} of {self._name}"
+        wanted = update(change, await self._read() or {})
         operation = await watch.when_free(
             lambda: self._clients.container.update_cluster(self._region, self._name, wanted)
         )
@@ -210,7 +252,7 @@ class GkeCluster(Resource[Json]):
 
     async def _gone(self, watch: Watch) -> None:
         async def gone() -> bool | None:
-            if await self.observe() is None:
+            if await self._read() is None:
                 return True
             watch.saw(f"waiting until {self._name} is gone")
             return None
@@ -226,8 +268,9 @@ class GkeCluster(Resource[Json]):
 
     def _command(self) -> str:
         spec, pool, project = self._spec, self._cluster.default_pool, self._clients.project
-        place = [] if spec.network.vpc == "default" else [f"--network={spec.network.vpc}"]
-        place += [] if spec.network.subnetwork is None else [f"--subnetwork={spec.network.subnetwork}"]
+        vpc, subnetwork = spec.network.vpc, spec.network.subnetwork
+        place = [] if vpc == "default" and subnetwork is None else [f"--network={vpc}"]
+        place += [] if subnetwork is None else [f"--subnetwork={subnetwork}"]
         return " ".join(
             [
                 f"gcloud container clusters create {self._name} --region={self._region} --project={project}",
@@ -235,6 +278,7 @@ class GkeCluster(Resource[Json]):
                 "--gateway-api=standard --hpa-profile=performance --monitoring=SYSTEM,DCGM",
                 f"--enable-managed-prometheus --workload-pool={project}.svc.id.goog",
                 f"--machine-type={pool.machine_type} --disk-type={pool.disk_type} --num-nodes={pool.nodes_per_zone}",
+                node_flags(spec, project),
                 *place,
                 f"--labels={marks.flag(spec)}",
             ]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from backend import catalog
 from backend.clients.google import Json
 from backend.engine.resource import Change
 from backend.resources import marks, versions
-from backend.resources.gke import POOL_DEFAULTS, SCOPES, dig
-from backend.spec import ClusterSpec, GatewaySpec
+from backend.resources.gke import POOL_DEFAULTS, dig, node_config
+from backend.spec import ClusterSpec, GatewaySpec, Provisioning
 
 GATEWAY_API = "networkConfig.gatewayApiConfig.channel"
 HPA_PROFILE = "podAutoscaling.hpaProfile"
@@ -43,11 +44,15 @@ def body(spec: GatewaySpec, cluster: ClusterSpec, *, project: str, version: str)
                 "name": "default-pool",
                 "initialNodeCount": pool.nodes_per_zone,
                 **POOL_DEFAULTS,
-                "config": {"machineType": pool.machine_type, "diskType": pool.disk_type, "oauthScopes": SCOPES},
+                "config": {
+                    "machineType": pool.machine_type,
+                    "diskType": pool.disk_type,
+                    **node_config(spec, project),
+                },
             }
         ],
     }
-    if spec.network.vpc != "default":
+    if spec.network.vpc != "default" or spec.network.subnetwork is not None:
         wanted["network"] = spec.network.vpc
     if spec.network.subnetwork is not None:
         wanted["subnetwork"] = spec.network.subnetwork
@@ -75,13 +80,30 @@ def differences(spec: GatewaySpec, cluster: Json, *, project: str) -> Iterator[C
         yield Change(MONITORING, components, [*components, *(one for one in COMPONENTS if one not in components)])
 
 
-def update(change: Change) -> Json:
-    """The ``ClusterUpdate`` that makes one change; ``KeyError`` for what cannot be changed in place."""
-    parts: Mapping[str, Json] = {
+def update(change: Change, cluster: Json) -> Json:
+    """The ``ClusterUpdate`` that makes one change; ``KeyError`` for what cannot be changed in place.
+
+    Monitoring goes in as a whole, as the cluster has it but for the change: what is left out may be turned off.
+    """
+    if change.field in {PROMETHEUS, MONITORING}:
+        seen = dig(cluster, "monitoringConfig") or {}
+        parts = {name: seen[name] for name in ("componentConfig", "managedPrometheusConfig") if name in seen}
+        _, part, field = change.field.split(".")
+        return {"desiredMonitoringConfig": parts | {part: parts.get(part, {}) | {field: change.after}}}
+    others: Mapping[str, Json] = {
         WORKLOAD_POOL: {"desiredWorkloadIdentityConfig": {"workloadPool": change.after}},
         GATEWAY_API: {"desiredGatewayApiConfig": {"channel": change.after}},
         HPA_PROFILE: {"desiredPodAutoscaling": {"hpaProfile": change.after}},
-        PROMETHEUS: {"desiredMonitoringConfig": {"managedPrometheusConfig": {"enabled": change.after}}},
-        MONITORING: {"desiredMonitoringConfig": {"componentConfig": {"enableComponents": change.after}}},
     }
-    return parts[change.field]
+    return others[change.field]
+
+
+def usd_per_hour(cluster: Json) -> float:
+    """Estimated running cost of a cluster as it is: Google's fee and the machines that its pools were made with."""
+    region = "-".join(str(cluster.get("location", "")).split("-")[:2])
+    total = catalog.cluster_fee()
+    for pool in cluster.get("nodePools", ()):
+        kind = Provisioning.SPOT if dig(pool, "config.spot") else Provisioning.ON_DEMAND
+        machine = catalog.price(dig(pool, "config.machineType") or "", region, kind) or 0.0
+        total += machine * int(pool.get("initialNodeCount", 0)) * len(pool.get("locations", ()))
+    return total

@@ -53,7 +53,7 @@ def differences(wanted: Any, seen: Any, path: str = "") -> Iterator[Change]:
 
 
 def _list_differences(wanted: list[Any], seen: list[Any], path: str) -> Iterator[Change]:
-    key = _merge_key(path, wanted)
+    key = item_key(path, wanted)
     if key is not None:
         present = {item[key]: item for item in seen if isinstance(item, Mapping) and key in item}
         for item in wanted:
@@ -69,7 +69,8 @@ def _list_differences(wanted: list[Any], seen: list[Any], path: str) -> Iterator
             yield from differences(one, other, f"{path}[{index}]")
 
 
-def _merge_key(path: str, wanted: Sequence[Any]) -> str | None:
+def item_key(path: str, wanted: Sequence[Any]) -> str | None:
+    """The field by which the items of a list at a path are told apart; ``None`` where a list is one value."""
     for key in _MERGE_KEYS.get(path.rpartition(".")[2], ()):
         if wanted and all(isinstance(item, Mapping) and key in item for item in wanted):
             return key

@@ -31,8 +31,13 @@ def generation(obj: Object) -> int | None:
     return found
 
 
-def deployment_lacking(deployment: Object, what: str) -> str | None:
-    """Say what a Deployment still lacks, its Pods called ``what``; ``None`` when all are available and up to date."""
+def deployment_lacking(deployment: Object | None, what: str) -> str | None:
+    """Say what a Deployment still lacks, its Pods called ``what``; ``None`` when all are available and up to date.
+
+    A Deployment that somebody else left out of a set of theirs lacks nothing.
+    """
+    if deployment is None:
+        return None
     status: Object = deployment.get("status") or {}
     wanted = int(deployment["spec"].get("replicas", 1))
     if (status.get("observedGeneration") or 0) < (generation(deployment) or 0):

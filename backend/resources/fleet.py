@@ -14,6 +14,7 @@ from backend.errors import AlreadyExists, NotFound, ServiceDisabled
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
 from backend.resources.gke import dig
+from backend.resources.sharing import OWN, Teardown
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 
@@ -59,7 +60,8 @@ async def finished(clients: Clients, watch: Watch, operation: str, doing: str) -
 class Membership(Resource[Json]):
     """One cluster's membership in the project's fleet."""
 
-    def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
+    def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients, teardown: Teardown = OWN) -> None:
+        self._teardown = teardown
         self.id = membership_id(cluster.name)
         self.depends_on = frozenset({cluster_row.resource_id(cluster.name)})
         self.delete_after = frozenset({INGRESS_ID})
@@ -119,8 +121,8 @@ class Membership(Resource[Json]):
         return self.no_op("" if self._ours(observed) else f"adopted: {short(observed['name'])}")
 
     def removal(self, observed: Json | None) -> Step:
-        """Delete it when it was made for this stack."""
-        if observed is not None and not self._ours(observed):
+        """Delete it when it was made for this stack, or when its adopted cluster goes."""
+        if observed is not None and not self._ours(observed) and not self._teardown.adopted:
             return self.no_op("not made by mcig: left")
         return super().removal(observed)
 

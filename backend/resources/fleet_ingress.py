@@ -6,14 +6,15 @@ cluster is never re-pointed here.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from backend import catalog
 from backend.clients import Clients
 from backend.clients.google import Json
-from backend.clients.kinds import GATEWAY_CLASS
+from backend.clients.kinds import GATEWAY, GATEWAY_CLASS, MULTI_CLUSTER_INGRESS, MULTI_CLUSTER_SERVICE
 from backend.engine.resource import About, Change, Departure, Note, Resource, Step
-from backend.errors import AlreadyExists, Conflict, NotFound, ServiceDisabled
+from backend.errors import AlreadyExists, Conflict, NotFound, PermissionDenied, ServiceDisabled, Unavailable
 from backend.resources import marks
 from backend.resources.fleet import INGRESS_ID, finished, linked, membership_id, short
 from backend.resources.gke import dig
@@ -21,6 +22,10 @@ from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
 
 FEATURE = "multiclusteringress"
+MULTI_CLUSTER = "-mc"
+"""How the names of the classes of multi-cluster Gateways end."""
+CONFIG_OBJECTS = (MULTI_CLUSTER_INGRESS, MULTI_CLUSTER_SERVICE)
+"""What else lives on a config cluster by this feature."""
 TIMEOUT_S = 20 * 60.0
 
 
@@ -36,6 +41,8 @@ class Ingress:
     feature: Json
     membership: str | None
     """Resource name of the config cluster's membership; ``None`` when it is not registered."""
+    served: tuple[str, ...] = ()
+    """Others' objects on the config cluster that the controller serves, in words."""
 
     @property
     def points_at(self) -> str:
@@ -96,8 +103,11 @@ class FleetIngress(Resource[Ingress]):
     async def observe(self) -> Ingress | None:
         """Give the feature and the membership it ought to point at."""
         try:
-            feature = await self._clients.fleet.feature(FEATURE)
-            return None if feature is None else Ingress(feature, await self._membership())
+            feature, membership = await asyncio.gather(self._clients.fleet.feature(FEATURE), self._membership())
+            if feature is None:
+                return None
+            ours = marks.ours(self._spec, feature.get("labels"))
+            return Ingress(feature, membership, await self._served() if ours else ())
         except ServiceDisabled:
             return None
 
@@ -109,7 +119,10 @@ class FleetIngress(Resource[Ingress]):
             return self.create("the old one is being disabled")
         if not self._fits(observed):
             change = Change("spec.multiclusteringress.configMembership", observed.points_at, self._wanted(observed))
-            return self.update(change, reason="the fleet has another config cluster; mcig does not change that")
+            return self.update(
+                change,
+                reason=f"refused: the fleet's config cluster is {short(observed.points_at)}, and mcig never moves it",
+            )
         if observed.state == "ENABLING":
             return self.create("already under way")
         if observed.state != "OK":
@@ -117,9 +130,12 @@ class FleetIngress(Resource[Ingress]):
         return self.no_op("" if self._ours(observed) else "adopted")
 
     def removal(self, observed: Ingress | None) -> Step:
-        """Disable it when it was enabled for this stack."""
+        """Disable it when it was enabled for this stack and serves nobody else."""
         if observed is not None and not self._ours(observed):
             return self.no_op("not made by mcig: left")
+        if observed is not None and observed.served:
+            undo = f"gcloud container fleet ingress disable --project={self._clients.project}"
+            return self.no_op(f"left: it serves {', '.join(observed.served)}; `{undo}` once nobody needs it")
         return super().removal(observed)
 
     async def apply(self, step: Step, note: Note) -> None:
@@ -179,6 +195,26 @@ class FleetIngress(Resource[Ingress]):
     def _wanted(self, observed: Ingress) -> str:
         return observed.membership or self._clients.fleet.membership_name(self._config.name)
 
+    async def _served(self) -> tuple[str, ...]:
+        kube = self._clients.kube(self._config.name)
+        try:
+            gateways, *configs = await asyncio.gather(kube.list(GATEWAY), *(kube.list(kind) for kind in CONFIG_OBJECTS))
+        except (NotFound, Unavailable, PermissionDenied):
+            return ()
+        found = [
+            f"Gateway {_path(one)}"
+            for one in gateways
+            if dig(one, "spec.gatewayClassName").endswith(MULTI_CLUSTER) and not self._our_gateway(one)
+        ]
+        for kind, objects in zip(CONFIG_OBJECTS, configs, strict=True):
+            found += [f"{kind.name} {_path(one)}" for one in objects]
+        return tuple(found)
+
+    def _our_gateway(self, gateway: Json) -> bool:
+        meta = gateway["metadata"]
+        named = (meta.get("namespace"), meta["name"]) == (self._spec.pool.namespace, self._spec.gateway.name)
+        return named and marks.ours(self._spec, meta.get("labels"))
+
     async def _membership(self) -> str | None:
         found = linked(await self._clients.fleet.memberships(), self._clients.project, self._config)
         return None if found is None else str(found["name"])
@@ -231,3 +267,7 @@ class FleetIngress(Resource[Ingress]):
     def _watch(self, note: Note, what: str) -> Watch:
         look = f"gcloud container fleet ingress describe --project={self._clients.project}"
         return Watch(note, what, timeout_s=TIMEOUT_S, look=look)
+
+
+def _path(obj: Json) -> str:
+    return f"{obj['metadata'].get('namespace')}/{obj['metadata']['name']}"

@@ -1,13 +1,14 @@
 """The rows ``gateway``, ``health-policy`` and ``backend-policy``: the load balancer, steered from the config cluster.
 
 Invariants: which address belongs to which region is looked up in the load balancer's forwarding rules and never taken
-from an order; a gateway counts as deleted once its forwarding rules are gone, because subnets and networks stay in use
-until then.
+from an order; a gateway counts as deleted once the parts of its load balancer are gone, because subnets, networks and
+endpoint groups stay in use until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend import catalog
@@ -16,16 +17,25 @@ from backend.engine.resource import About, Departure, Note
 from backend.errors import CloudError, NotFound, PermissionDenied, RateLimited, Unavailable
 from backend.resources import manifests
 from backend.resources.conditions import generation, lacking
+from backend.resources.keys import Key, kubectl
 from backend.resources.manifests import Object
-from backend.resources.objects import Key, KubeObjects, Seen, kubectl
+from backend.resources.objects import KubeObjects, Seen
+from backend.resources.waiting import Watch
 from backend.spec import BalancingMode, GatewaySpec
 
 if TYPE_CHECKING:
     from backend.clients import Clients
+    from backend.clients.compute import Compute
 
 GATEWAY_TIMEOUT_S = 1800.0
-RULES_TIMEOUT_S = 1800.0
-RULES_ANNOTATION = "networking.gke.io/forwarding-rules"
+PARTS_TIMEOUT_S = 1800.0
+PARTS: Mapping[str, tuple[str, Callable[[Compute], Awaitable[list[Object]]]]] = {
+    "networking.gke.io/forwarding-rules": ("forwarding rules", lambda compute: compute.list_global_forwarding_rules()),
+    "networking.gke.io/target-http-proxies": ("target proxies", lambda compute: compute.target_proxies()),
+    "networking.gke.io/url-maps": ("URL maps", lambda compute: compute.url_maps()),
+    "networking.gke.io/backend-services": ("backend services", lambda compute: compute.backend_services()),
+}
+"""Annotations in which GKE notes the parts of a Gateway's load balancer, what they are, and how to list them."""
 GATEWAY_CONDITIONS = ("Accepted", "Programmed", "networking.gke.io/GatewayHealthy")
 ROUTE_CONDITIONS = ("Accepted", "ResolvedRefs", "Reconciled")
 
@@ -36,10 +46,14 @@ def addresses_of(gateway: Mapping[str, Any]) -> list[str]:
     return [address["value"] for address in status.get("addresses") or () if address.get("value")]
 
 
-def forwarding_rules_of(gateway: Mapping[str, Any]) -> frozenset[str]:
-    """Names of the forwarding rules that GKE notes on a Gateway."""
-    noted = (gateway["metadata"].get("annotations") or {}).get(RULES_ANNOTATION, "")
-    return frozenset(url.strip().rpartition("/")[2] for url in noted.split(",") if url.strip())
+def parts_of(gateway: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Names of the load balancer's parts that GKE notes on a Gateway, by annotation."""
+    annotations = gateway["metadata"].get("annotations") or {}
+    noted = {annotation: str(annotations.get(annotation) or "") for annotation in PARTS}
+    return {
+        annotation: frozenset(url.strip().rpartition("/")[2] for url in urls.split(",") if url.strip())
+        for annotation, urls in noted.items()
+    }
 
 
 def regions_of(rules: Iterable[Mapping[str, Any]], addresses: list[str]) -> dict[str, str]:
@@ -79,29 +93,32 @@ class GatewayRow(KubeObjects):
         }
 
     async def delete(self, note: Note) -> None:
-        """Delete route and Gateway; return once the forwarding rules are gone too."""
+        """Delete route and Gateway; return once their parts of the load balancer are gone too."""
         seen = await super().observe()
         gateway = None if seen is None else seen.objects.get(gateway_key(self.spec))
-        rules = frozenset[str]() if gateway is None else forwarding_rules_of(gateway)
+        parts = {} if gateway is None else parts_of(gateway)
         await super().delete(note)
-        watch = self.watch(note, "taking down the load balancer", RULES_TIMEOUT_S)
+        watch = self.watch(note, "taking down the load balancer", PARTS_TIMEOUT_S)
+        for annotation, (what, listed) in PARTS.items():
+            names = parts.get(annotation)
+            if names:
+                await watch.until(partial(self._gone, watch, what, names, listed))
 
-        async def rules_gone() -> bool | None:
-            try:
-                found = await self.clients.compute.list_global_forwarding_rules()
-            except (NotFound, PermissionDenied):
-                return True
-            except CloudError as error:
-                watch.saw(f"no answer: {error.message}")
-                return None
-            left = sorted(rules & {rule["name"] for rule in found})
-            if not left:
-                return True
-            watch.saw(f"waiting until forwarding rules {', '.join(left)} are gone")
+    async def _gone(
+        self, watch: Watch, what: str, names: frozenset[str], listed: Callable[[Compute], Awaitable[list[Object]]]
+    ) -> bool | None:
+        try:
+            found = await listed(self.clients.compute)
+        except (NotFound, PermissionDenied):
+            return True
+        except CloudError as error:
+            watch.saw(f"no answer: {error.message}")
             return None
-
-        if rules:
-            await watch.until(rules_gone)
+        left = sorted(names & {part["name"] for part in found})
+        if not left:
+            return True
+        watch.saw(f"waiting until {what} {', '.join(left)} are gone")
+        return None
 
 
 def gateway_key(spec: GatewaySpec) -> Key:
@@ -112,7 +129,7 @@ def gateway_key(spec: GatewaySpec) -> Key:
 def gateway(spec: GatewaySpec, clients: Clients) -> GatewayRow:
     """The row ``gateway``."""
     needs = [f"export@{cluster.name}" for cluster in spec.targets]
-    needs += [f"subnet/{region}" for region in spec.regions]
+    needs += [*(f"subnet/{region}" for region in spec.regions), "iam/mci-agent"]
     return GatewayRow(
         "gateway",
         spec,

@@ -5,27 +5,22 @@ Invariant: an operation is followed by name until it has ended, and one that end
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.clients import Clients
 from backend.clients.failures import operation_failed
 from backend.clients.google import Json
+from backend.engine.resource import ResourceId
 from backend.errors import NotFound
 from backend.resources.waiting import Watch
+from backend.spec import GatewaySpec
 
-SCOPES = [
-    f"https://www.googleapis.com/auth/{scope}"
-    for scope in (
-        "devstorage.read_only",
-        "logging.write",
-        "monitoring",
-        "service.management.readonly",
-        "servicecontrol",
-        "trace.append",
-    )
-]
-"""What gcloud gives nodes by default."""
+NODE_ACCOUNT = ResourceId("iam/node-sa")
+"""Id of the row of the service account that all nodes run as."""
+ACCOUNT_ID_LENGTH = 30
+"""Longest id of a service account."""
 POOL_DEFAULTS: Mapping[str, Json] = {
     "management": {"autoRepair": True, "autoUpgrade": True},
     "upgradeSettings": {"maxSurge": 1},
@@ -35,10 +30,48 @@ WORKING = frozenset({"RUNNING", "RECONCILING"})
 """States in which a cluster or node pool serves; RECONCILING is an upgrade or a change under way."""
 
 
+def account_id(spec: GatewaySpec) -> str:
+    """Id of the service account that the stack's nodes run as; a name too long for one ends in its digest."""
+    whole = f"mcig-{spec.name}"
+    if len(whole) <= ACCOUNT_ID_LENGTH:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:6]
+    return f"{whole[: ACCOUNT_ID_LENGTH - len(digest) - 1].rstrip('-')}-{digest}"
+
+
+def node_account(spec: GatewaySpec, project: str) -> str:
+    """Email of the service account that the stack's nodes run as."""
+    return f"{account_id(spec)}@{project}.iam.gserviceaccount.com"
+
+
+def node_config(spec: GatewaySpec, project: str) -> Json:
+    """What the machines of every node pool have in common: who they are, and that Pods are not."""
+    return {
+        "serviceAccount": node_account(spec, project),
+        "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
+        "workloadMetadataConfig": {"mode": "GKE_METADATA"},
+    }
+
+
+def node_flags(spec: GatewaySpec, project: str) -> str:
+    """The same on gcloud's command line."""
+    return f"--service-account={node_account(spec, project)} --scopes=cloud-platform --workload-metadata=GKE_METADATA"
+
+
 async def follow(
-    clients: Clients, watch: Watch, region: str, operation: str, *, doing: str, places: tuple[str, ...] = ()
+    clients: Clients,
+    watch: Watch,
+    region: str,
+    operation: str,
+    *,
+    doing: str,
+    places: tuple[str, ...] = (),
+    word: Callable[[str], str] | None = None,
 ) -> None:
-    """Return once an operation has ended well, or is no longer known; raises ``OperationFailed``."""
+    """Return once an operation has ended well, or is no longer known; raises ``OperationFailed`` and ``StockOut``.
+
+    ``word`` puts what Google says meanwhile into words for people.
+    """
 
     async def done() -> bool | None:
         try:
@@ -52,7 +85,7 @@ async def follow(
         if state.get("status") == "DONE":
             return True
         if said := _progress(state):
-            watch.saw(f"{doing}: {said}", operation=operation)
+            watch.saw(f"{doing}: {said}" if word is None else word(said), operation=operation)
         return None
 
     await watch.until(done)

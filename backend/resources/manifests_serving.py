@@ -1,9 +1,10 @@
 """The model servers of one cluster, as plain dicts: a Deployment of vLLM with a LoRA side-car, and its adapters.
 
 The content is that of Gateway API Inference Extension v1.1.0's GPU deployment, with these departures: the side-car's
-restartPolicy is ``Always`` (what that release prints is refused by every API server), the namespace is set, the
-replicas match the cluster's GPUs, the context length is bounded when asked for, and requests are logged, because their
-log is the only place that tells who served one. Pure functions of the spec.
+restartPolicy is ``Always`` (what that release prints is refused by every API server), the namespace is set, a rollout
+frees a GPU before it asks for one (all are taken, so a surge would wait for ever), the replicas match the cluster's
+GPUs, the context length is bounded when asked for, and requests are logged, because their log is the only place that
+tells who served one. Pure functions of the spec.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ CONTAINER = "vllm"
 SYNCER_IMAGE = "registry.k8s.io/gateway-api-inference-extension/lora-syncer:v1.1.0-rc.1"
 PRE_STOP_S, GRACE_S = 30, 130
 """Seconds to stay up after being taken out of rotation, and in all for the requests under way to end."""
+QUIET_FROM = (0, 10, 0)
+"""The first vLLM that logs requests only when told to."""
 STARTUP_FAILURES = 600
 """Seconds that loading the model may take before the container is started again."""
 
@@ -60,6 +63,7 @@ def deployment(spec: GatewaySpec, cluster: ClusterSpec) -> Object:
         "metadata": {"name": spec.model.name, "namespace": spec.pool.namespace},
         "spec": {
             "replicas": spec.replicas(cluster),
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": _pod(spec, cluster)},
         },
@@ -73,7 +77,7 @@ def arguments(spec: GatewaySpec) -> list[str]:
     args += ["--enable-lora", "--max-loras", "2", "--max-lora-rank", "8", "--max-cpu-loras", "12"]
     if spec.model.max_model_len is not None:
         args += ["--max-model-len", str(spec.model.max_model_len)]
-    if spec.model.version is None or spec.model.version >= (0, 10, 0):
+    if spec.model.version is None or spec.model.version >= QUIET_FROM:
         args.append("--enable-log-requests")
     return args
 

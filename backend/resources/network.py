@@ -1,13 +1,14 @@
 """The rows ``subnet/REGION``: the proxy-only subnet that a cross-region internal load balancer needs in each region.
 
 A region of a VPC network takes only one active proxy-only subnet for Envoy-based load balancers, so one that is there
-is used, whoever made it. Invariant: ``proposals`` is a pure function of what is taken; clusters that are planned
-together get different ranges, and a second run proposes what the first one did.
+is used, whoever made it. Invariant: a subnet that anybody else uses, or made, is never deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from backend import catalog
@@ -15,22 +16,24 @@ from backend.clients import Clients
 from backend.clients.failures import operation_failed
 from backend.clients.google import Json
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
-from backend.errors import AlreadyExists, InvalidRequest, NotFound, ServiceDisabled
-from backend.resources import marks, services
+from backend.errors import AlreadyExists, Conflict, InvalidRequest, NotFound, ServiceDisabled, StepTimeout
+from backend.resources import leftovers, marks, services
+from backend.resources.subnets import (
+    GLOBAL_PROXY,
+    HOMES,
+    PREFIX,
+    active_proxy,
+    in_region,
+    proposals,
+    regional_proxy,
+    taken,
+)
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 
-GLOBAL_PROXY = "GLOBAL_MANAGED_PROXY"
-REGIONAL_PROXY = frozenset({"REGIONAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER"})
-"""Purposes that exclude the global one in a region; the second is the older name of the first."""
-PREFIX = 23
-HOMES = (IPv4Network("192.168.0.0/16"), IPv4Network("172.24.0.0/13"), IPv4Network("172.20.0.0/14"))
-"""Where ranges are proposed, each from its top.
-
-All lie outside 10.0.0.0/8, out of which GKE takes the /14 of a cluster's Pods and an auto-mode network its
-10.128.0.0/9; and clear of 172.16.0.0/16 and 172.17.0.0/16, which control planes and container runtimes like to use.
-"""
 TIMEOUT_S = 20 * 60.0
+LEFT_TIMEOUT_S = 3 * 60.0
+"""By now the Gateway and the clusters are gone, so that hardly anything clears up what is still there."""
 DELETE_TIMEOUT_S = 40 * 60.0
 """A load balancer lets go of its proxies only minutes after it is gone."""
 
@@ -40,53 +43,51 @@ def resource_id(region: str) -> ResourceId:
     return ResourceId(f"subnet/{region}")
 
 
-def taken(subnetworks: Iterable[Json]) -> list[IPv4Network]:
-    """All ranges that subnetworks hold, primary and secondary."""
-    ranges = []
-    for subnetwork in subnetworks:
-        ranges += [subnetwork.get("ipCidrRange")]
-        ranges += [second.get("ipCidrRange") for second in subnetwork.get("secondaryIpRanges", ())]
-    return [IPv4Network(text) for text in ranges if text]
+async def check_ordinary(spec: GatewaySpec, clients: Clients, region: str) -> None:
+    """Raise ``InvalidRequest`` unless the stack's VPC has an ordinary subnetwork for the nodes of a region."""
+    vpc, wanted, project = spec.network.vpc, spec.network.subnetwork, clients.project
+    network = await clients.compute.network(vpc)
+    if network is None:
+        raise InvalidRequest(
+            f"project {project} has no VPC network {vpc}",
+            cause="it was deleted, or is in another project",
+            fix=f"set network.vpc to one of `gcloud compute networks list --project={project}`",
+        )
+    ordinary = [
+        subnetwork["name"]
+        for subnetwork in await clients.compute.subnetworks(vpc)
+        if in_region(subnetwork, region) and subnetwork.get("purpose", "PRIVATE") == "PRIVATE"
+    ]
+    if wanted is None and not network.get("autoCreateSubnetworks"):
+        raise InvalidRequest(
+            f"VPC network {vpc} is in custom mode, and network.subnetwork is not set",
+            cause="in custom mode a cluster must be told its subnetwork, of one name in the region of each cluster",
+            fix=f"set network.subnetwork; {region} has {', '.join(ordinary) or 'none'}",
+        )
+    if wanted is not None and wanted not in ordinary:
+        raise InvalidRequest(
+            f"{region} has no ordinary subnetwork {wanted} in VPC network {vpc}",
+            cause=f"it has {', '.join(ordinary) or 'none'}; clusters need one of that name in each of their regions",
+            fix=(
+                f"gcloud compute networks subnets create {wanted} --network={vpc} --region={region} "
+                f"--range=A_FREE_RANGE/20 --project={project}; or set network.subnetwork to what is there"
+            ),
+        )
 
 
-def active_proxy(subnetworks: Iterable[Json], region: str) -> Json | None:
-    """The active global proxy-only subnet of a region; ``None`` when there is none."""
-    for subnetwork in subnetworks:
-        if (
-            subnetwork.get("purpose") == GLOBAL_PROXY
-            and subnetwork.get("role", "ACTIVE") == "ACTIVE"
-            and (in_region(subnetwork, region))
-        ):
-            return subnetwork
-    return None
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """What a region has in the way of proxy-only subnets."""
+
+    subnet: Json | None
+    """The active global one, whoever made it."""
+    regional: str = ""
+    """Name of a regional one, which excludes a global one."""
+    users: tuple[str, ...] = ()
+    """Others than this stack that use a subnet of ours, in words."""
 
 
-def in_region(subnetwork: Json, region: str) -> bool:
-    """Say whether a subnetwork lies in a region."""
-    return str(subnetwork.get("region", "")).rpartition("/")[2] == region
-
-
-def proposals(regions: Sequence[str], occupied: Iterable[IPv4Network]) -> Mapping[str, IPv4Network]:
-    """Give each region a free range of its own, in order; regions for which nothing is left are missing."""
-    held = list(occupied)
-    found: dict[str, IPv4Network] = {}
-    candidates = _candidates()
-    for region in regions:
-        for candidate in candidates:
-            if not any(candidate.overlaps(other) for other in held):
-                found[region] = candidate
-                break
-    return found
-
-
-def _candidates() -> Iterator[IPv4Network]:
-    for home in HOMES:
-        top, size = int(home.broadcast_address) + 1, 2 ** (32 - PREFIX)
-        for start in range(top - size, int(home.network_address) - 1, -size):
-            yield IPv4Network((start, PREFIX))
-
-
-class ProxySubnet(Resource[Json]):
+class ProxySubnet(Resource[Proxies]):
     """The proxy-only subnet of one cluster's region."""
 
     def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
@@ -117,7 +118,9 @@ class ProxySubnet(Resource[Json]):
                 "compute.subnetworks.create",
                 "compute.subnetworks.get",
                 "compute.subnetworks.delete",
+                "compute.networks.get",
                 "compute.networks.updatePolicy",
+                "compute.globalForwardingRules.list",
                 "compute.regionOperations.get",
             ),
             departures=(
@@ -130,27 +133,39 @@ class ProxySubnet(Resource[Json]):
             estimate_s=catalog.duration("subnet"),
         )
 
-    async def observe(self) -> Json | None:
-        """Give the region's active global proxy-only subnet, whoever made it."""
+    async def observe(self) -> Proxies | None:
+        """Give the region's active global proxy-only subnet, or what is in its way."""
         try:
-            return active_proxy(await self._all(), self._region)
+            subnetworks = await self._all()
         except ServiceDisabled:
             return None
+        subnet = active_proxy(subnetworks, self._region)
+        regional = regional_proxy(subnetworks, self._region)
+        if subnet is None:
+            return Proxies(None, regional) if regional else None
+        return Proxies(subnet, regional, await self._users() if self._ours(subnet) else ())
 
-    def diff(self, observed: Json | None) -> Step:
+    def diff(self, observed: Proxies | None) -> Step:
         """Create it, or use what is there."""
         if observed is None:
             return self.create()
-        wanted, has = self._cluster.proxy_subnet, observed.get("ipCidrRange", "")
-        why = "" if marks.ours(self._spec, observed.get("description")) else f"adopted: {observed['name']}, {has}"
+        if observed.subnet is None:
+            return self.create(f"refused: the regional proxy-only subnet {observed.regional} is in its place")
+        wanted, name, has = self._cluster.proxy_subnet, observed.subnet["name"], observed.subnet.get("ipCidrRange", "")
+        why = "" if self._ours(observed.subnet) else f"adopted: {name}, {has}"
         if wanted != "auto" and str(wanted) != has:
-            why = f"{observed['name']} keeps its range {has}: a region has room for one such subnet only"
+            why = f"{name} keeps its range {has}: a region has room for one such subnet only"
         return self.no_op(why)
 
-    def removal(self, observed: Json | None) -> Step:
-        """Delete it when it was made for this stack."""
-        if observed is not None and not marks.ours(self._spec, observed.get("description")):
+    def removal(self, observed: Proxies | None) -> Step:
+        """Delete it when it was made for this stack and nobody else uses it."""
+        if observed is None or observed.subnet is None:
+            return self.no_op("absent")
+        if not self._ours(observed.subnet):
             return self.no_op("not made by mcig: left")
+        if observed.users:
+            undo = self._delete_command(observed.subnet["name"])
+            return self.no_op(f"left: {', '.join(observed.users)} uses it; `{undo}` once nobody does")
         return super().removal(observed)
 
     async def apply(self, step: Step, note: Note) -> None:
@@ -158,7 +173,9 @@ class ProxySubnet(Resource[Json]):
         subnetworks = await self._all()
         if active_proxy(subnetworks, self._region) is not None:
             return
-        self._refuse_regional(subnetworks)
+        if regional := regional_proxy(subnetworks, self._region):
+            raise self._excluded(regional)
+        await check_ordinary(self._spec, self._clients, self._region)
         wanted = self._range(subnetworks)
         body = {
             "name": self._name,
@@ -176,20 +193,26 @@ class ProxySubnet(Resource[Json]):
             self._operation = operation["name"]
             note(f"creating {self._name} with {wanted}", operation=operation["name"])
 
-    async def wait(self, note: Note) -> Json:
+    async def wait(self, note: Note) -> Proxies:
         """Return once the subnet is there."""
         watch = self._watch(note, f"creating subnet {self._name}", TIMEOUT_S)
         operation = self._operation
         if operation is not None:
             await watch.until(lambda: self._done(operation, f"creating subnet {self._name}"))
-        return await watch.until(self.observe)
+
+        async def there() -> Proxies | None:
+            seen = await self.observe()
+            return None if seen is None or seen.subnet is None else seen
+
+        return await watch.until(there)
 
     async def delete(self, note: Note) -> None:
         """Delete it as soon as no load balancer uses it, and return once it is gone."""
-        seen = await self.observe()
-        if seen is None:
+        subnet = active_proxy(await self._all(), self._region)
+        if subnet is None:
             return
-        name = seen["name"]
+        name = subnet["name"]
+        await self._unused(note, name)
         watch = self._watch(note, f"deleting subnet {name}", DELETE_TIMEOUT_S)
         try:
             operation = await watch.when_free(lambda: self._clients.compute.delete_subnetwork(self._region, name))
@@ -197,6 +220,56 @@ class ProxySubnet(Resource[Json]):
             return
         note(f"deleting {name}", operation=operation["name"])
         await watch.until(lambda: self._done(operation["name"], f"deleting subnet {name}"))
+
+    async def _unused(self, note: Note, name: str) -> None:
+        """Return once no forwarding rule of the stack's Gateway is left; raises ``Conflict`` when none clears it."""
+        watch = self._watch(note, f"clearing subnet {name}", LEFT_TIMEOUT_S)
+        left: list[Json] = []
+
+        async def gone() -> bool | None:
+            left[:] = [
+                rule
+                for rule in await self._clients.compute.list_global_forwarding_rules()
+                if leftovers.rule_region(rule) == self._region and leftovers.probably_ours(self._spec, rule)
+            ]
+            if not left:
+                return True
+            watch.saw(f"waiting until forwarding rule {left[0]['name']} is gone")
+            return None
+
+        try:
+            await watch.until(gone)
+        except StepTimeout as late:
+            rules = ", ".join(rule["name"] for rule in left)
+            raise Conflict(
+                f"subnet {name} is used by forwarding rules {rules}",
+                cause="a Gateway that vanished before its controller could clear up probably left them",
+                fix="; ".join(
+                    f"gcloud compute forwarding-rules delete {rule['name']} --global --project={self._clients.project}"
+                    for rule in left
+                )
+                + "; then `mcig destroy` again",
+            ) from late
+
+    async def _users(self) -> tuple[str, ...]:
+        rules, listed = await asyncio.gather(
+            self._clients.compute.list_global_forwarding_rules(), self._clients.container.clusters()
+        )
+        found = [f"forwarding rule {name}" for name in leftovers.foreign_rules(self._spec, rules, self._region)]
+        for (location, name), cluster in sorted(listed.found.items()):
+            labels = cluster.get("resourceLabels") or {}
+            theirs = labels.get(marks.MANAGED_BY) == marks.MANAGER and not marks.ours(self._spec, labels)
+            if theirs and location == self._region and cluster.get("network") == self._spec.network.vpc:
+                found.append(f"cluster {name} of stack {labels.get(marks.STACK, '')}")
+        return tuple(found)
+
+    def _ours(self, subnet: Json) -> bool:
+        return marks.ours(self._spec, subnet.get("description"))
+
+    def _delete_command(self, name: str) -> str:
+        return (
+            f"gcloud compute networks subnets delete {name} --region={self._region} --project={self._clients.project}"
+        )
 
     async def _all(self) -> list[Json]:
         return await self._clients.compute.subnetworks(self._spec.network.vpc)
@@ -208,22 +281,15 @@ class ProxySubnet(Resource[Json]):
         )
         return Watch(note, what, timeout_s=timeout_s, look=look)
 
-    def _refuse_regional(self, subnetworks: Iterable[Json]) -> None:
-        for subnetwork in subnetworks:
-            if subnetwork.get("purpose") in REGIONAL_PROXY and in_region(subnetwork, self._region):
-                name = subnetwork["name"]
-                raise InvalidRequest(
-                    f"{self._region} has the regional proxy-only subnet {name}; a cross-region gateway needs a global "
-                    "one",
-                    cause=(
-                        f"a region of VPC {self._spec.network.vpc} has room for one proxy-only subnet, regional or "
-                        "global, and regional load balancers may be using this one"
-                    ),
-                    fix=(
-                        "choose another region or VPC network; or, when nothing uses it, `gcloud compute networks "
-                        f"subnets delete {name} --region={self._region} --project={self._clients.project}`"
-                    ),
-                )
+    def _excluded(self, regional: str) -> InvalidRequest:
+        return InvalidRequest(
+            f"{self._region} has the regional proxy-only subnet {regional}; a cross-region gateway needs a global one",
+            cause=(
+                f"a region of VPC {self._spec.network.vpc} has room for one proxy-only subnet, regional or global, "
+                "and regional load balancers may be using this one"
+            ),
+            fix=f"choose another region or VPC network; or, when nothing uses it, `{self._delete_command(regional)}`",
+        )
 
     def _range(self, subnetworks: Sequence[Json]) -> IPv4Network:
         wanted = self._cluster.proxy_subnet

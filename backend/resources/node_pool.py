@@ -5,19 +5,27 @@ The size is asked for at creation only: Google does not tell a pool's present si
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from backend import catalog
 from backend.clients import Clients
+from backend.clients.failures import operation_failed, out_of_stock
 from backend.clients.google import Json
 from backend.clients.kinds import NODE
+from backend.engine.events import Action
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
-from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled
+from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled, StockOut
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
-from backend.resources.gke import POOL_DEFAULTS, SCOPES, WORKING, dig, follow
+from backend.resources.gke import WORKING, dig, follow, node_flags
+from backend.resources.node_pool_shape import body, differences, flags, stands_in
+from backend.resources.stock import EarlyWord, explained, said_of, short
 from backend.resources.waiting import Watch
-from backend.spec import ClusterSpec, GatewaySpec, GpuPool, Provisioning
+from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout, Provisioning
+from backend.stockout import next_pool
 
 TIMEOUT_S = 60 * 60.0
 POOL_LABEL = "cloud.google.com/gke-nodepool"
@@ -38,92 +46,17 @@ def resource_id(cluster: ClusterSpec) -> ResourceId:
     return ResourceId(f"node-pool/{cluster.name}/{cluster.serving_pool.name}")
 
 
-def body(spec: GatewaySpec, pool: GpuPool) -> Json:
-    """The node pool as Kubernetes Engine is asked for it."""
-    config: Json = {
-        "machineType": pool.machine_type,
-        "oauthScopes": SCOPES,
-        "accelerators": [
-            {
-                "acceleratorCount": str(pool.accelerators_per_node),
-                "acceleratorType": pool.accelerator,
-                "gpuDriverInstallationConfig": {"gpuDriverVersion": "LATEST"},
-            }
-        ],
-        "resourceLabels": marks.labels(spec),
-    }
-    wanted: Json = {
-        "name": pool.name,
-        "initialNodeCount": pool.nodes,
-        "locations": list(pool.zones),
-        **POOL_DEFAULTS,
-        "config": config,
-    }
-    match pool.provisioning:
-        case Provisioning.SPOT:
-            config["spot"] = True
-        case Provisioning.FLEX_START:
-            config["flexStart"] = True
-            config["reservationAffinity"] = {"consumeReservationType": "NO_RESERVATION"}
-            wanted |= {
-                "initialNodeCount": 0,
-                "management": {"autoRepair": False, "autoUpgrade": True},
-                "autoscaling": {
-                    "enabled": True,
-                    "totalMaxNodeCount": pool.nodes * len(pool.zones),
-                    "locationPolicy": "ANY",
-                },
-            }
-        case Provisioning.RESERVATION:
-            config["reservationAffinity"] = {
-                "consumeReservationType": "SPECIFIC_RESERVATION",
-                "key": "compute.googleapis.com/reservation-name",
-                "values": [pool.reservation],
-            }
-        case Provisioning.ON_DEMAND:
-            pass
-    return wanted
-
-
-def flags(pool: GpuPool) -> str:
-    """The part of gcloud's command line that says how nodes are bought, and how many."""
-    match pool.provisioning:
-        case Provisioning.SPOT:
-            return f"--num-nodes={pool.nodes} --spot"
-        case Provisioning.FLEX_START:
-            return (
-                "--num-nodes=0 --flex-start --enable-autoscaling --total-min-nodes=0 "
-                f"--total-max-nodes={pool.nodes * len(pool.zones)} --location-policy=ANY --reservation-affinity=none "
-                "--no-enable-autorepair"
-            )
-        case Provisioning.RESERVATION:
-            return f"--num-nodes={pool.nodes} --reservation-affinity=specific --reservation={pool.reservation}"
-        case Provisioning.ON_DEMAND:
-            return f"--num-nodes={pool.nodes}"
-
-
-def differences(pool: GpuPool, seen: Json) -> Iterator[Change]:
-    """Where an existing pool is another than is wanted; none of these can be changed in place."""
-    accelerator: Json = next(iter(dig(seen, "config.accelerators") or ()), {})
-    pairs = {
-        "config.machineType": (dig(seen, "config.machineType"), pool.machine_type),
-        "config.accelerators.acceleratorType": (accelerator.get("acceleratorType"), pool.accelerator),
-        "config.accelerators.acceleratorCount": (
-            int(accelerator.get("acceleratorCount", 0)),
-            pool.accelerators_per_node,
-        ),
-        "config.spot": (bool(dig(seen, "config.spot")), pool.provisioning is Provisioning.SPOT),
-        "locations": (sorted(seen.get("locations", ())), sorted(pool.zones)),
-    }
-    for path, (before, after) in pairs.items():
-        if before != after:
-            yield Change(path, before, after)
-
-
 class NodePool(Resource[Json]):
     """One cluster's GPU node pool."""
 
-    def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
+    def __init__(
+        self,
+        spec: GatewaySpec,
+        cluster: ClusterSpec,
+        clients: Clients,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.id = resource_id(cluster)
         self.within = cluster_row.resource_id(cluster.name)
         self._spec = spec
@@ -132,6 +65,8 @@ class NodePool(Resource[Json]):
         self._pool = cluster.serving_pool
         self._clients = clients
         self._operation: str | None = None
+        self._clock = clock
+        self._began = clock()
 
     @property
     def about(self) -> About:
@@ -147,6 +82,7 @@ class NodePool(Resource[Json]):
                 f"--project={self._clients.project} --node-locations={','.join(pool.zones)} "
                 f"--machine-type={pool.machine_type} --accelerator=type={pool.accelerator},"
                 f"count={pool.accelerators_per_node},gpu-driver-version=latest {flags(pool)} "
+                f"{node_flags(self._spec, self._clients.project)} "
                 f"--labels={marks.flag(self._spec)}"
             ),
             permissions=(
@@ -168,7 +104,7 @@ class NodePool(Resource[Json]):
             return None
 
     def diff(self, observed: Json | None) -> Step:
-        """Create it, go on waiting for it, or say where it differs."""
+        """Create it, go on waiting for it, make it again where it failed, or say where it differs."""
         if observed is None:
             return self.create()
         status = observed.get("status", "")
@@ -179,7 +115,10 @@ class NodePool(Resource[Json]):
         changes = list(differences(self._pool, observed))
         if status not in WORKING:
             changes.insert(0, Change(STATUS, status, "RUNNING"))
-        return self.update(*changes, reason="" if self._ours(observed) else "adopted")
+        if status == "ERROR" and self._ours(observed):
+            why = f"{' and '.join(observed.get('locations', ()))} had no machines" if short(observed) else "it failed"
+            return Step(self.id, Action.REPLACE, tuple(changes), why)
+        return self.update(*changes, reason=self._standing(observed))
 
     def removal(self, observed: Json | None) -> Step:
         """Delete it when it was made for this stack."""
@@ -189,53 +128,39 @@ class NodePool(Resource[Json]):
 
     async def apply(self, step: Step, note: Note) -> None:
         """Ask for the pool as soon as the cluster takes requests."""
+        self._began = self._clock()
         watch = self._watch(note, f"creating node pool {self._pool.name}")
-        seen = await self.observe()
-        if seen is not None and seen.get("status") == "STOPPING":
-            await self._gone(watch)
+        seen = await self._settled(watch)
+        if seen is not None and seen.get("status") == "ERROR" and self._ours(seen):
+            await self.delete(note)
             seen = None
-        if seen is not None:
+        if seen is None:
+            await self._ask(watch, self._pool)
+        else:
             self._refuse_other(seen)
-            return
-        wanted = body(self._spec, self._pool)
-        try:
-            operation = await watch.when_free(
-                lambda: self._clients.container.create_node_pool(self._region, self._cluster, wanted)
-            )
-        except AlreadyExists:
-            return
-        self._operation = operation["name"]
-        watch.saw(f"creating node pool {self._pool.name}", operation=operation["name"])
 
     async def wait(self, note: Note) -> Json:
-        """Return once the pool runs and its nodes are ready; a flex-start pool has none until Pods ask for them."""
-        doing = f"creating node pool {self._pool.name} of {self._cluster}"
-        watch = self._watch(note, doing)
-        if self._operation is not None:
-            await follow(self._clients, watch, self._region, self._operation, doing=doing, places=self._pool.zones)
-            self._operation = None
+        """Return once the pool runs and its nodes are ready; a flex-start pool has none until Pods ask for them.
 
-        async def runs() -> Json | None:
-            seen = await self.observe()
-            status = "absent" if seen is None else seen.get("status", "")
-            if seen is None or status in {"ERROR", "STOPPING"}:
-                raise OperationFailed(
-                    f"{doing}: the pool is {status}",
-                    cause="Google could not make the machines, or somebody deleted the pool",
-                    fix=(
-                        f"gcloud container node-pools delete {self._pool.name} --cluster={self._cluster} "
-                        f"--location={self._region} --project={self._clients.project}, then `mcig apply` again"
-                    ),
-                )
-            if status in WORKING:
-                return seen
-            watch.saw(f"the pool is {status}")
-            return None
+        Where a zone is out of stock and the spec says so, the next one of the region is tried. Raises ``StockOut``.
+        """
+        asked, out = self._pool, set[str]()
+        while True:
+            try:
+                return await self._won(note)
+            except StockOut as stock_out:
+                out |= set(stock_out.zones)
+                following = next_pool(asked, self._region, out) if self._moves_on else None
+                if following is None:
+                    raise explained(self._spec, self._cluster, out, stock_out) from stock_out
+                asked = following
+                note(f"{' and '.join(stock_out.zones)} has no {asked.machine_type}: next {' and '.join(asked.zones)}")
+                await self.delete(note)
+                await self._ask(self._watch(note, f"creating node pool {asked.name}"), asked)
 
-        seen = await watch.until(runs)
-        if self._pool.provisioning is not Provisioning.FLEX_START:
-            await watch.until(lambda: self._nodes_ready(watch, int(seen.get("initialNodeCount", 0))))
-        return seen
+    def detail(self, observed: Json) -> Mapping[str, Any]:
+        """The zones that the machines are in."""
+        return {"zones": sorted(observed.get("locations", ()))}
 
     async def delete(self, note: Note) -> None:
         """Delete it and return once it is gone."""
@@ -255,6 +180,85 @@ class NodePool(Resource[Json]):
             await follow(self._clients, watch, self._region, operation["name"], doing=doing)
         await self._gone(watch)
 
+    @property
+    def _moves_on(self) -> bool:
+        return self._spec.on_stockout is OnStockout.NEXT_ZONE
+
+    async def _settled(self, watch: Watch) -> Json | None:
+        """The pool once it is not on its way out, nor another process's attempt at something else."""
+        seen = await self.observe()
+        if seen is not None and seen.get("status") == "STOPPING":
+            await self._gone(watch)
+            return None
+        if seen is None or seen.get("status") != "PROVISIONING" or not any(differences(self._pool, seen)):
+            return seen
+
+        async def ended() -> Json | None:
+            now = await self.observe() or {}
+            watch.saw(f"waiting for what was asked before: {said_of(now) or now.get('status', '')}")
+            return now if now.get("status") != "PROVISIONING" else None
+
+        return await watch.until(ended) or None
+
+    async def _ask(self, watch: Watch, pool: GpuPool) -> None:
+        other = None if pool is self._pool else self._pool
+        wanted = body(self._spec, pool, project=self._clients.project, instead_of=other)
+        try:
+            operation = await watch.when_free(
+                lambda: self._clients.container.create_node_pool(self._region, self._cluster, wanted)
+            )
+        except AlreadyExists:
+            return
+        self._operation = operation["name"]
+        watch.saw(f"creating node pool {pool.name} in {' and '.join(pool.zones)}", operation=operation["name"])
+
+    async def _won(self, note: Note) -> Json:
+        doing = f"creating node pool {self._pool.name} of {self._cluster}"
+        watch = self._watch(note, doing)
+        warning = EarlyWord(self._spec.on_stockout, self._since_s)
+
+        def word(said: str) -> str:
+            return warning(said) if out_of_stock(said) else f"{doing}: {said}"
+
+        operation, self._operation = self._operation, None
+        if operation is not None:
+            places = self._pool.zones
+            await follow(self._clients, watch, self._region, operation, doing=doing, places=places, word=word)
+
+        async def runs() -> Json | None:
+            seen = await self.observe()
+            status = "absent" if seen is None else seen.get("status", "")
+            if seen is not None and status == "ERROR" and short(seen):
+                raise operation_failed(doing, said_of(seen), project=self._clients.project, places=self._pool.zones)
+            if seen is None or status in {"ERROR", "STOPPING"}:
+                raise OperationFailed(
+                    f"{doing}: the pool is {status}",
+                    cause="Google could not make the machines, or somebody deleted the pool",
+                    fix=f"look at `{self._look}`, then `mcig apply` again",
+                )
+            if status in WORKING:
+                return seen
+            watch.saw(word(said_of(seen)) if short(seen) else f"the pool is {status}")
+            return None
+
+        seen = await watch.until(runs)
+        if self._pool.provisioning is not Provisioning.FLEX_START:
+            await watch.until(lambda: self._nodes_ready(watch, seen))
+        return seen
+
+    def _since_s(self) -> float | None:
+        """Seconds of life since the pool was asked for; ``None`` where a rehearsal leaves waiting out."""
+        speed = self._clients.connection.speed or 1.0
+        return None if math.isinf(speed) else (self._clock() - self._began) * speed
+
+    def _standing(self, observed: Json) -> str:
+        if not self._ours(observed):
+            return "adopted"
+        if stands_in(self._pool, observed):
+            zones = " and ".join(sorted(observed.get("locations", ())))
+            return f"in {zones}, because {' and '.join(self._pool.zones)} had no machines"
+        return ""
+
     def _ours(self, observed: Json) -> bool:
         return marks.ours(self._spec, dig(observed, "config.resourceLabels"))
 
@@ -268,8 +272,9 @@ class NodePool(Resource[Json]):
                 fix="give gpu_pool another name to have a new pool beside it, or change the spec to what is there",
             )
 
-    async def _nodes_ready(self, watch: Watch, nodes_per_zone: int) -> bool | None:
-        wanted = min(self._pool.nodes, nodes_per_zone) * len(self._pool.zones)
+    async def _nodes_ready(self, watch: Watch, seen: Json) -> bool | None:
+        per_zone, zones = int(seen.get("initialNodeCount", 0)), len(seen.get("locations", ()))
+        wanted = min(self._pool.nodes * len(self._pool.zones), per_zone * zones)
         nodes = await self._clients.kube(self._cluster).list(NODE, labels={POOL_LABEL: self._pool.name})
         ready = sum(_ready(node) for node in nodes)
         if ready >= wanted:
@@ -283,12 +288,15 @@ class NodePool(Resource[Json]):
 
         await watch.until(gone)
 
-    def _watch(self, note: Note, what: str) -> Watch:
-        look = (
+    @property
+    def _look(self) -> str:
+        return (
             f"gcloud container node-pools describe {self._pool.name} --cluster={self._cluster} "
             f"--location={self._region} --project={self._clients.project}"
         )
-        return Watch(note, what, timeout_s=TIMEOUT_S, look=look)
+
+    def _watch(self, note: Note, what: str) -> Watch:
+        return Watch(note, what, timeout_s=TIMEOUT_S, look=self._look)
 
 
 def _ready(node: Json) -> bool:

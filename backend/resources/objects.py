@@ -8,26 +8,19 @@ is, its differences are told and never mended, and it is never deleted.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backend.clients.kinds import (
-    BACKEND_POLICY,
-    CONFIG_MAP,
-    DEPLOYMENT,
-    GATEWAY,
-    HEALTH_CHECK_POLICY,
-    INFERENCE_POOL,
-    POD,
-    SECRET,
-    Kind,
-)
 from backend.engine.events import Action
 from backend.engine.resource import About, Change, Note, Resource, ResourceId, Step
 from backend.errors import NotFound, RateLimited, Unavailable
+from backend.resources import marks
 from backend.resources.compare import ABSENT, differences
+from backend.resources.keys import DELETE_TIMEOUT_S, Key, gone, kubectl, look
 from backend.resources.manifests import Object, is_ours, marked
+from backend.resources.ownership import dropped, owners, scaled_by_controller
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 
@@ -37,25 +30,10 @@ if TYPE_CHECKING:
 
 KIND_TIMEOUT_S = 600.0
 """Longest wait until a new cluster knows a kind that GKE installs by itself."""
-DELETE_TIMEOUT_S = 1200.0
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Where an object stands in its cluster."""
-
-    kind: Kind
-    namespace: str | None
-    name: str
-
-    @classmethod
-    def of(cls, obj: Mapping[str, Any]) -> Key:
-        """The place of an object."""
-        meta = obj["metadata"]
-        return cls(Kind.of(obj), meta.get("namespace"), meta["name"])
-
-    def __str__(self) -> str:
-        return f"{self.kind.name}/{self.name}"
+STATUS = "status"
+"""The field of a change that says what is lacking to be ready."""
+_LONGEST_VALUE = 40
+"""Characters that are told of a value of somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +61,12 @@ class KubeObjects(Resource[Seen]):
         depends_on: Iterable[str] = (),
         timeout_s: float = 1200.0,
         lacks: Callable[[Seen], str | None] = lambda seen: None,
+        anchor: Key | None = None,
     ) -> None:
         """Keep what is wanted.
 
-        ``lacks`` says what existing objects still lack to be ready, and is pure.
+        ``lacks`` says what existing objects still lack to be ready, and is pure. ``anchor`` is the object whose maker
+        made the set: where it is somebody else's, nothing is added to the set either.
         """
         self.id = ResourceId(resource_id)
         self.within = ResourceId(f"cluster/{cluster.name}")
@@ -98,6 +78,7 @@ class KubeObjects(Resource[Seen]):
         self.timeout_s = timeout_s
         self._about = about
         self._lacks = lacks
+        self._anchor = anchor
 
     @property
     def about(self) -> About:
@@ -117,7 +98,7 @@ class KubeObjects(Resource[Seen]):
     async def observe(self) -> Seen | None:
         """Read the objects; ``None`` when there is none, or no API server to ask yet."""
         try:
-            found = await look(self.kube, self.wanted)
+            found = await look(self.kube, self.wanted, marks.labels(self.spec))
         except NotFound:
             return None
         return Seen(found) if found else None
@@ -127,31 +108,45 @@ class KubeObjects(Resource[Seen]):
         if observed is None:
             return self.create()
         changes: list[Change] = []
-        foreign: list[str] = []
+        foreign: list[Change] = []
+        told: list[str] = []
         adopted = False
         for key, wanted in self.wants(observed).items():
             seen = observed.objects.get(key)
             if seen is None:
-                changes.append(Change(str(key), ABSENT, "present"))
+                (foreign if self._left_to_others(observed) else changes).append(Change(str(key), ABSENT, "present"))
+                told += [f"{key} is absent"] if self._left_to_others(observed) else []
             elif is_ours(seen, self.spec):
                 changes += _within(key, self.drift(wanted, seen))
             else:
                 adopted = True
-                bare = wanted | {"metadata": {k: v for k, v in wanted["metadata"].items() if k != "labels"}}
-                foreign += [change.field for change in _within(key, self.drift(bare, seen))]
-        reason = f"adopted; differs in {', '.join(foreign)}" if foreign else "adopted" if adopted else ""
+                for change in differences(_without_marks(_without_owned_replicas(wanted, seen)), seen):
+                    foreign += _within(key, [change])
+                    told.append(f"{key}: {_told(change, owners(seen, change.field))}")
+        reason = f"adopted; left as it is: {'; '.join(told)}" if told else "adopted" if adopted else ""
         if not changes and (lack := self.lacks(observed)) is not None:
-            changes.append(Change("status", lack, "ready"))
-        return self.update(*changes, reason=reason)
+            changes.append(Change(STATUS, lack, "ready"))
+        if changes:
+            return self.update(*changes, reason=reason)
+        return Step(self.id, Action.NO_OP, tuple(foreign), reason)
 
     def drift(self, wanted: Object, seen: Object) -> Iterator[Change]:
-        """Differences of one existing object; the replicas that an autoscaler owns are none."""
+        """Differences of one existing object of ours, fields that are no longer wanted among them.
+
+        The replicas that an autoscaler owns are none.
+        """
         yield from differences(_without_owned_replicas(wanted, seen), seen)
+        yield from dropped(wanted, seen, self.manager)
 
     def lacks(self, seen: Seen) -> str | None:
         """Say what the set still lacks to be ready; ``None`` when it is."""
-        missing = [str(key) for key in self.wanted if key not in seen.objects]
+        missing = [] if self._left_to_others(seen) else [str(key) for key in self.wanted if key not in seen.objects]
         return f"{', '.join(missing)} not there" if missing else self._lacks(seen)
+
+    def _left_to_others(self, seen: Seen) -> bool:
+        """Whether somebody else made the set."""
+        anchor = None if self._anchor is None else seen.objects.get(self._anchor)
+        return anchor is not None and not is_ours(anchor, self.spec)
 
     def removal(self, observed: Seen | None) -> Step:
         """Delete what carries the stack's marks, leave everything else."""
@@ -163,13 +158,12 @@ class KubeObjects(Resource[Seen]):
 
     async def apply(self, step: Step, note: Note) -> None:
         """Dry-run what is missing or differs, all of it first, then apply it."""
-        observed = await self.observe()
-        present = {} if observed is None else observed.objects
+        observed = await self.observe() or Seen({})
         todo: list[tuple[Object, bool]] = []
-        for key, wanted in self.wanted.items():
-            seen = present.get(key)
+        for key, wanted in self.wants(observed).items():
+            seen = observed.objects.get(key)
             if seen is None:
-                todo.append((wanted, False))
+                todo += [] if self._left_to_others(observed) else [(wanted, False)]
             elif is_ours(seen, self.spec) and any(self.drift(wanted, seen)):
                 todo.append((_without_owned_replicas(wanted, seen), True))
         await self.put(todo, note)
@@ -229,66 +223,26 @@ class KubeObjects(Resource[Seen]):
         await watch.until(lambda: gone(self.kube, mine, watch))
 
 
-async def look(kube: Kube, keys: Iterable[Key]) -> dict[Key, Object]:
-    """Read objects side by side: one list for each namespaced kind, one get for each of the others.
-
-    Secrets and Pods are read one by one, so that nobody else's are.
-    """
-    wanted = list(keys)
-    listed = {(key.kind, key.namespace) for key in wanted if key.kind in _LISTED or _several(key, wanted)}
-    single = [key for key in wanted if (key.kind, key.namespace) not in listed]
-    lists, objects = await asyncio.gather(
-        asyncio.gather(*(kube.list(kind, namespace) for kind, namespace in listed)),
-        asyncio.gather(*(kube.get(key.kind, key.namespace, key.name) for key in single)),
-    )
-    found = {Key.of(obj): obj for items in lists for obj in items}
-    found |= {key: obj for key, obj in zip(single, objects, strict=True) if obj is not None}
-    return {key: found[key] for key in wanted if key in found}
-
-
-_LISTED = frozenset({BACKEND_POLICY, CONFIG_MAP, DEPLOYMENT, GATEWAY, HEALTH_CHECK_POLICY, INFERENCE_POOL})
-"""Kinds of which several resources have objects in the same namespace: their lists are one request."""
-
-
-def _several(key: Key, keys: Sequence[Key]) -> bool:
-    alone = key.kind in {SECRET, POD} or key.namespace is None
-    return not alone and sum((other.kind, other.namespace) == (key.kind, key.namespace) for other in keys) > 1
-
-
-async def gone(kube: Kube, keys: Sequence[Key], watch: Watch) -> bool | None:
-    """Give True once none of the objects exists, else tell the watch which remain."""
-    try:
-        left = await look(kube, keys)
-    except NotFound:
-        return True
-    except (Unavailable, RateLimited) as error:
-        watch.saw(f"no answer: {error.cause or error.message}")
-        return None
-    if left:
-        watch.saw(f"waiting until {', '.join(map(str, left))} is gone")
-    return None if left else True
-
-
-def kubectl(project: str, cluster: ClusterSpec) -> str:
-    """``kubectl`` with the context that gcloud gives a cluster."""
-    return f"kubectl --context gke_{project}_{cluster.region}_{cluster.name}"
-
-
 def _within(key: Key, changes: Iterable[Change]) -> list[Change]:
     return [Change(f"{key}: {change.field}", change.before, change.after) for change in changes]
 
 
 def _without_owned_replicas(wanted: Object, seen: Object) -> Object:
-    if "replicas" not in wanted.get("spec", {}) or not _scaled_by_controller(seen):
+    if "replicas" not in wanted.get("spec", {}) or not scaled_by_controller(seen):
         return wanted
     return wanted | {"spec": {key: value for key, value in wanted["spec"].items() if key != "replicas"}}
 
 
-def _scaled_by_controller(seen: Object) -> bool:
-    """Whether an autoscaler set the replicas; a person's ``kubectl scale`` is drift."""
-    return any(
-        entry.get("subresource") == "scale"
-        and not str(entry.get("manager", "")).startswith("kubectl")
-        and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-        for entry in seen["metadata"].get("managedFields") or ()
-    )
+def _without_marks(wanted: Object) -> Object:
+    return wanted | {"metadata": {key: value for key, value in wanted["metadata"].items() if key != "labels"}}
+
+
+def _told(change: Change, managers: Sequence[str]) -> str:
+    """A difference that is left: what stands there, who set it, and what mcig would have set."""
+    by = f" (set by {', '.join(managers)})" if managers else ""
+    return f"{change.field} is {_short(change.before)}{by}, not {_short(change.after)}"
+
+
+def _short(value: Any) -> str:
+    text = str(value) if value == ABSENT else json.dumps(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

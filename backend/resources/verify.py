@@ -1,6 +1,7 @@
-"""The row ``verify``: one short prompt through every regional address.
+"""The row ``verify``: one short prompt through every regional address, and the metric that traffic is balanced by.
 
-Invariant: it succeeds only when a model has answered through each address; what the answers were is told in its detail.
+Invariant: it succeeds only when a model has answered through each address and, with CUSTOM_METRICS, every model server
+reports the policy's metric; what the answers were is told in its detail.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend import catalog
 from backend.clients.inference import Answer, Ask, prompt
+from backend.engine.events import Action
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
 from backend.errors import PromptError
 from backend.resources.gateway import GatewayRow
-from backend.resources.objects import kubectl
+from backend.resources.keys import kubectl
+from backend.resources.kv_metric import metric_reported
+from backend.resources.objects import KubeObjects
 from backend.resources.waiting import Watch
-from backend.spec import GatewaySpec
+from backend.spec import BalancingMode, GatewaySpec
 
 if TYPE_CHECKING:
     from backend.clients import Clients
@@ -35,12 +39,15 @@ class Verify(Resource[tuple[Answer, ...]]):
 
     only_after_change: ClassVar[bool] = True
 
-    def __init__(self, spec: GatewaySpec, clients: Clients, gateway: GatewayRow) -> None:
+    def __init__(
+        self, spec: GatewaySpec, clients: Clients, gateway: GatewayRow, relay: KubeObjects | None = None
+    ) -> None:
         self.id = ID
         names = [f"model-server@{cluster.name}" for cluster in spec.targets]
+        names += [f"metrics@{cluster.name}" for cluster in spec.targets]
         names += [f"relay@{spec.config_cluster}", "health-policy", "backend-policy"]
         self.depends_on = frozenset(map(ResourceId, names))
-        self._spec, self._clients, self._gateway = spec, clients, gateway
+        self._spec, self._clients, self._gateway, self._relay = spec, clients, gateway, relay
 
     @property
     def about(self) -> About:
@@ -54,6 +61,11 @@ class Verify(Resource[tuple[Answer, ...]]):
             f'-d \'{{"model": "{served_name(spec)}", "prompt": "{TEXT}", "max_tokens": {MAX_TOKENS}}}\'',
             permissions=("container.pods.proxy", "container.pods.list", "container.pods.getLogs"),
             departures=(
+                Departure(
+                    document="does not look whether the model servers report the metric that it balances by",
+                    mcig="looks for it on every Pod when the mode is CUSTOM_METRICS",
+                    because="without the metric no cluster ever counts as full, and nothing else tells so",
+                ),
                 Departure(
                     document="sends one request to one address, without naming the objective",
                     mcig="sends one to every address, with the objective's header",
@@ -72,12 +84,19 @@ class Verify(Resource[tuple[Answer, ...]]):
         return self.create()
 
     async def apply(self, step: Step, note: Note) -> None:
-        """Do nothing: asking is waiting for an answer."""
+        """Look at the relay again: the gateway may have got other addresses since the plan was made."""
+        if self._relay is None:
+            return
+        again = self._relay.diff(await self._relay.observe())
+        if again.action is not Action.NO_OP:
+            await self._relay.apply(again, note)
+            await self._relay.wait(note)
 
     async def wait(self, note: Note) -> tuple[Answer, ...]:
-        """Ask every address at the same time; return once all have answered.
+        """Ask every address at the same time, then look for the policy's metric on every Pod.
 
-        Raises ``PromptError`` for an answer that will not get better, ``StepTimeout`` when there is none in time.
+        Raises ``PromptError`` for an answer that will not get better, ``OperationFailed`` for a metric under another
+        name, ``StepTimeout`` when there is no answer or no metric in time.
         """
         seen = await self._gateway.observe()
         addresses = [] if seen is None else self._gateway.detail(seen)["addresses"]
@@ -89,7 +108,10 @@ class Verify(Resource[tuple[Answer, ...]]):
                 fix="mcig status shows the gateway's conditions",
             )
         asks = [self._ask(place["region"], place["address"], note) for place in addresses]
-        return tuple(await asyncio.gather(*asks))
+        answers = tuple(await asyncio.gather(*asks))
+        if self._spec.balancing.mode is BalancingMode.CUSTOM_METRICS:
+            await asyncio.gather(*(metric_reported(self._spec, one, self._clients, note) for one in self._spec.targets))
+        return answers
 
     async def delete(self, note: Note) -> None:
         """Nothing is left behind."""
@@ -139,6 +161,6 @@ def served_name(spec: GatewaySpec) -> str:
     return spec.model.adapters[0].name if spec.model.adapters else spec.model.id
 
 
-def verify(spec: GatewaySpec, clients: Clients, gateway: GatewayRow) -> Verify:
+def verify(spec: GatewaySpec, clients: Clients, gateway: GatewayRow, relay: KubeObjects | None = None) -> Verify:
     """The row ``verify``."""
-    return Verify(spec, clients, gateway)
+    return Verify(spec, clients, gateway, relay)

@@ -98,9 +98,10 @@ def test_imports_go_one_way_between_the_layers() -> None:
     layers = [
         ("backend.errors", "backend.engine", "backend.emulator"),
         ("backend.spec", "backend.catalog", "backend.places", "backend.lock"),
+        ("backend.rules", "backend.catalog_rules", "backend.fit"),
         ("backend.presets", "backend.clients"),
         ("backend.resources",),
-        ("backend.stack",),
+        ("backend.stack", "backend.departures"),
         ("tui",),
     ]
     upward = []

@@ -30,11 +30,11 @@ async def token() -> str:
 
 
 @asynccontextmanager
-async def api_server(name: str = "gke-west") -> AsyncIterator[KubeCluster]:
+async def api_server(name: str = "gke-west", *, version: str = "1.34.1-gke.1127000") -> AsyncIterator[KubeCluster]:
     """A cluster with the kinds that GKE installs, and no controllers: what is applied stays as it is."""
     features = ClusterFeatures(gateway_api=True, managed_prometheus=True, hpa_performance=True)
     world = World(Path("unused"), token=TOKEN, pace=Pace(), clock=time.time)
-    cluster = KubeCluster(world, key=f"here/{name}", version="1.34.1-gke.1127000", features=features, ca=AUTHORITY)
+    cluster = KubeCluster(world, key=f"here/{name}", version=version, features=features, ca=AUTHORITY)
     await cluster.start()
     try:
         yield cluster
@@ -48,14 +48,28 @@ def client_of(cluster: KubeCluster) -> Kube:
 
 @dataclass
 class FakeCompute:
-    """Forwarding rules, and nothing else of Compute Engine."""
+    """The parts of load balancers, and nothing else of Compute Engine."""
 
     rules: list[Json] = field(default_factory=list)
+    services: list[Json] = field(default_factory=list)
+    groups: list[Json] = field(default_factory=list)
     looks: int = 0
 
     async def list_global_forwarding_rules(self) -> list[Json]:
         self.looks += 1
         return list(self.rules)
+
+    async def target_proxies(self) -> list[Json]:
+        return []
+
+    async def url_maps(self) -> list[Json]:
+        return []
+
+    async def backend_services(self) -> list[Json]:
+        return list(self.services)
+
+    async def endpoint_groups(self) -> list[Json]:
+        return list(self.groups)
 
 
 @dataclass

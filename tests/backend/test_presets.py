@@ -11,8 +11,11 @@ import yaml
 from backend import presets
 from backend.errors import SpecError, UsageError
 from backend.places import Places, write_private
+from backend.rules import refusals
+from backend.spec import GatewaySpec, problems
 
 REHEARSAL = Path("presets/rehearsal.yaml").read_text()
+PACKAGED = ["in-flight", "l4-budget", "rehearsal", "three-region", "two-region-h100"]
 
 
 @pytest.fixture
@@ -118,7 +121,24 @@ def test_saving_keeps_the_text_word_for_word(places: Places) -> None:
     path = presets.save("mine", text, "x.yaml", places)
     assert path.read_text() == text
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [source.name for source in presets.presets(places)] == ["mine", "rehearsal"]
+    assert [source.name for source in presets.presets(places)] == ["mine", *PACKAGED]
+    assert presets.save("mine", text, "x.yaml", places) == path, "the same again changes nothing"
+
+
+def test_saving_replaces_nothing_unasked(places: Places) -> None:
+    path = presets.save("mine", REHEARSAL, "x.yaml", places)
+    with pytest.raises(presets.PresetExists, match="another preset called mine") as caught:
+        presets.save("mine", described("other"), "x.yaml", places)
+    assert str(path) in caught.value.cause
+    assert "--yes" in caught.value.fix
+    assert path.read_text() == REHEARSAL
+    assert presets.save("mine", described("other"), "x.yaml", places, replace=True) == path
+    assert path.read_text() == described("other")
+
+
+def test_saving_keeps_to_the_file_that_is_there(places: Places) -> None:
+    write_private(places.presets / "mine.yml", REHEARSAL)
+    assert presets.save("mine", described("other"), "x.yaml", places, replace=True).name == "mine.yml"
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "../mine", "-x", "a" * 41])
@@ -134,18 +154,127 @@ def test_a_bad_specification_is_not_saved(places: Places) -> None:
     assert not places.presets.exists()
 
 
-def test_listing_survives_a_broken_preset(places: Places) -> None:
+def test_listing_survives_broken_presets_and_says_what_is_wrong(places: Places) -> None:
     write_private(places.presets / "broken.yaml", "a: [")
-    assert {source.name: source.description != "" for source in presets.presets(places)} == {
-        "broken": False,
-        "rehearsal": True,
-    }
+    write_private(places.presets / "empty.yaml", "")
+    write_private(places.presets / "good.yaml", REHEARSAL)
+    write_private(places.presets / "several.yaml", described("mine").replace("nodes: 1", "nodes: 0"))
+    (places.presets / "photo.yaml").write_bytes(b"\xff\xd8")
+    found = {source.name: source for source in presets.presets(places)}
+    assert set(found) == {"broken", "empty", "good", "several", "photo", *PACKAGED}
+    told = {name: presets.trouble(source) for name, source in found.items()}
+    assert {name for name, trouble in told.items() if trouble} == {"broken", "empty", "several", "photo"}
+    assert "broken.yaml:1" in str(told["broken"])
+    assert str(told["several"]).endswith("(and 1 more)")
+    assert "not a text in UTF-8" in str(told["photo"])
+    assert found["several"].description == "mine"
+    assert presets.find("rehearsal", places).name == "rehearsal", "one that cannot be read hides no other"
+    with pytest.raises(UsageError, match="not a text in UTF-8"):
+        presets.find("photo", places)
+    with pytest.raises(UsageError, match="not a text in UTF-8"):
+        presets.load(found["photo"])
 
 
-def test_the_schema_accepts_the_presets_and_refuses_what_is_unknown() -> None:
+# --- the package's own ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_each_preset_says_who_it_is_for_and_has_no_problem(places: Places, name: str) -> None:
+    source = presets.find(name, places)
+    spec = presets.load(source)
+    assert spec.name == name
+    assert 20 < len(source.description) < 120
+    assert problems(spec) == []
+    assert refusals(spec) == []
+    rehearsed = presets.load(source, ["target=emulator", "project=demo-project"])
+    assert rehearsed.clusters == spec.clusters
+
+
+def test_the_documents_example_is_the_documents(places: Places) -> None:
+    spec = presets.load(presets.find("two-region-h100", places))
+    pools = [(cluster.region, cluster.serving_pool) for cluster in spec.clusters]
+    assert [(region, pool.zones, pool.machine_type, pool.nodes, pool.provisioning) for region, pool in pools] == [
+        ("europe-west3", ("europe-west3-c",), "a3-highgpu-2g", 3, "spot"),
+        ("us-east4", ("us-east4-a",), "a3-highgpu-2g", 3, "spot"),
+    ]
+    assert {cluster.default_pool.machine_type for cluster in spec.clusters} == {"c2-standard-16"}
+    assert (spec.config_cluster, spec.timeout_s, spec.target, spec.project) == ("gke-west", 100, "gke", None)
+    assert (spec.balancing.mode, spec.balancing.max_utilization_percent) == ("CUSTOM_METRICS", 60)
+    assert (spec.model.id, spec.model.image) == ("meta-llama/Llama-3.1-8B-Instruct", "vllm/vllm-openai:v0.8.5")
+    assert [spec.replicas(cluster) for cluster in spec.clusters] == [6, 6], "no GPU is idle"
+
+
+def test_the_others_are_what_their_names_say(places: Places) -> None:
+    def named(name: str) -> GatewaySpec:
+        return presets.load(presets.find(name, places))
+
+    assert named("in-flight").balancing.mode == "IN_FLIGHT"
+    assert named("in-flight").balancing.max_in_flight_requests_per_endpoint == 1000
+    assert {cluster.serving_pool.accelerator for cluster in named("l4-budget").clusters} == {"nvidia-l4"}
+    assert named("l4-budget").model.max_model_len == 8192
+    assert len({region.partition("-")[0] for region in named("three-region").regions}) == 3
+
+
+# --- the schema -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def validator() -> jsonschema.Draft202012Validator:
     schema = json.loads(json.dumps(presets.schema()))
-    validator = jsonschema.Draft202012Validator(schema)
-    data = yaml.safe_load(REHEARSAL)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_the_schema_accepts_the_presets(places: Places, validator: jsonschema.Draft202012Validator, name: str) -> None:
+    source = presets.find(name, places)
+    data = yaml.safe_load(source.text)
     validator.validate(data)
-    assert not validator.is_valid({**data, "surprise": 1})
-    assert not validator.is_valid({**data, "timeout_s": 9999})
+    validator.validate({key: value for key, value in data.items() if key != "name"})
+    validator.validate(presets.load(source).to_data())
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["surprise"], 1),
+        (["timeout_s"], 9999),
+        (["clusters", 0, "gpu_pool", "machinetype"], "a3-highgpu-2g"),
+        (["clusters", 0, "gpu_pool", "provisioning"], "sport"),
+        (["clusters", 0, "gpu_pool", "zones"], []),
+        (["clusters", 0, "region"], "Frankfurt"),
+        (["gateway"], {"class": "gke-l7-gxlb"}),
+        (["balancing"], {"mode": "custom"}),
+        (["model", "replicas"], "many"),
+    ],
+)
+def test_the_schema_refuses_a_slip(
+    validator: jsonschema.Draft202012Validator, path: list[str | int], value: object
+) -> None:
+    data = yaml.safe_load(REHEARSAL)
+    here = data
+    for part in path[:-1]:
+        here = here[part]
+    here[path[-1]] = value
+    assert not validator.is_valid(data)
+
+
+def test_the_schema_tells_an_editor_what_each_field_is() -> None:
+    schema = presets.schema()
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert schema["$id"]
+    blocks = {"": schema, **schema["$defs"]}
+    silent = [
+        f"{block}.{key}"
+        for block, described in blocks.items()
+        for key, field in described.get("properties", {}).items()
+        if not field.get("description") and "$ref" not in field
+    ]
+    assert silent == []
+    assert all(described.get("description") for described in blocks.values()), "what a reference leads to, too"
+    provisioning = schema["$defs"]["Provisioning"]
+    assert len(provisioning["enumDescriptions"]) == len(provisioning["enum"])
+    assert all(
+        text for described in schema["$defs"].values() if "enum" in described for text in described["enumDescriptions"]
+    ), "every choice is explained"
+    assert schema["$defs"]["Provisioning"]["enumDescriptions"][0].startswith("Cheapest")

@@ -51,6 +51,9 @@ def only(text: str, *settings: str) -> str:
 
 _names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 _text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=30).map(str.strip)
+_L4_MACHINES = [
+    {"machine_type": f"g2-standard-{cpus}", "accelerators_per_node": gpus} for cpus, gpus in ((12, 1), (24, 2), (96, 8))
+]
 _regions = ["europe-west3", "us-east4", "us-central1", "asia-southeast1"]
 
 
@@ -66,8 +69,7 @@ def data(draw: st.DrawFn) -> dict[str, Any]:
                 "name": draw(_names.filter(lambda name: name != "default-pool")),
                 "zones": [f"{region}-{zone}" for zone in draw(st.sets(st.sampled_from("abc"), min_size=1))],
                 "accelerator": "nvidia-l4",
-                "accelerators_per_node": draw(st.integers(1, 8)),
-                "machine_type": "g2-standard-12",
+                **draw(st.sampled_from(_L4_MACHINES)),
                 "nodes": draw(st.integers(1, 100)),
                 "provisioning": draw(st.sampled_from(["spot", "flex-start", "on-demand"])),
             },
@@ -90,6 +92,7 @@ def data(draw: st.DrawFn) -> dict[str, Any]:
         "project": draw(st.sampled_from([None, "demo-project", "a12345"])),
         "config_cluster": clusters[0]["name"],
         "clusters": clusters,
+        "model": {"max_model_len": draw(st.integers(256, 16_384))},
         "balancing": mode,
         "timeout_s": draw(st.integers(1, 3600)),
         "guard": draw(st.sampled_from([None, {"usd": 12.5}, {"hours": 4}])),
@@ -170,6 +173,7 @@ def test_repeated_anchors_cannot_blow_up() -> None:
         ("region: us-east4", "regin: us-east4", "my.yaml:9 clusters[1].regin: is unknown; did you mean region?"),
         ("target: emulator", "target: emulater", "did you mean emulator?"),
         ("target: emulator", "hf_token: hf_abc", "my.yaml:2 hf_token: is unknown; the Hugging Face token is no part"),
+        ("target: emulator", "private_nodes: true", "my.yaml:2 private_nodes: is not supported: nodes have public"),
         (
             "nodes: 2}\n  - name",
             "nodes: x}\n  - name",
@@ -283,6 +287,7 @@ def test_both_modes_in_settings_stay_a_problem() -> None:
         ("clusters=[1", "not valid YAML"),
         ("timeout_s=soon", '--set timeout_s: must be a whole number, not "soon"'),
         ("zzz=1", "the top has name,"),
+        ("clusters.west.dns_endpoint=true", "is not supported: the control planes have public endpoints"),
     ],
 )
 def test_a_setting_that_cannot_be_made(setting: str, expected: str) -> None:

@@ -59,6 +59,7 @@ class Toy(Resource[int]):
         return self.no_op() if observed == 1 else self.update(Change("number", observed, 1))
 
     async def apply(self, step: Step, note: Note) -> None:
+        note("asked", operation="operation-1")
         self.reached.set()
         if self.hold is not None:
             await self.hold.wait()
@@ -147,6 +148,40 @@ async def test_a_stopped_run_tells_so_and_gives_the_lock_back(rehearsal: Gateway
     assert last.outcome is Outcome.CANCELLED
     toy.hold.set()
     assert (await stack.apply(await stack.plan(), emit=told.append)).outcome is Outcome.SUCCEEDED
+
+
+async def test_an_operation_that_a_stopped_run_left_behind_is_taken_over(
+    rehearsal: GatewaySpec, places: Places
+) -> None:
+    world: dict[str, int] = {}
+    first = Toy("a", world)
+    first.hold = asyncio.Event()
+    stack = open_toy(rehearsal, places, first)
+    run = asyncio.create_task(stack.apply(await stack.plan(), emit=lambda _: None))
+    await first.reached.wait()
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+    taken: list[str | None] = []
+    for _ in range(2):
+        second = Toy("a", world)
+        stack = open_toy(rehearsal, places, second)
+        await stack.apply(await stack.plan(), emit=lambda _: None)
+        taken.append(second._operation)
+        world.clear()
+    assert taken == ["operation-1", None], "once it has ended, nobody waits for it again"
+
+
+async def test_a_plan_with_nothing_to_do_leaves_no_journal(rehearsal: GatewaySpec, places: Places) -> None:
+    stack = open_toy(rehearsal, places, Toy("a", {"a": 1}))
+    told: list[Event] = []
+    result = await stack.apply(await stack.plan(), emit=told.append)
+    assert (result.outcome, [event.payload.type for event in told]) == (
+        Outcome.SUCCEEDED,
+        ["run_started", "step_finished", "run_finished"],
+    )
+    assert not places.journals.exists()
+    assert places.stack("rehearsal").exists()
 
 
 async def test_a_dead_run_is_taken_over_with_a_note(rehearsal: GatewaySpec, places: Places) -> None:

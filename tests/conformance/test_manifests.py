@@ -17,13 +17,21 @@ import yaml
 
 from backend.resources import manifests
 from backend.resources.chart import pool_objects
+from backend.resources.guardrail import guardrail_objects
 from backend.resources.manifests_crd import inference_objective_crd
+from backend.resources.manifests_metrics import Form, metric
 from backend.resources.manifests_relay import relay_config, relay_pod
 from backend.resources.manifests_serving import model_servers
-from backend.spec import GatewaySpec
+from backend.spec import GatewaySpec, Guardrail
 
 SHARED = Path(__file__).parents[2].parent / "shared"
-CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+CLUSTER_SCOPED = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
 Object = dict[str, Any]
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the manifests of others (../shared) are not here")
@@ -68,13 +76,16 @@ def test_the_pool_is_what_the_chart_renders(rendered: str, monitoring: bool, cou
     assert len(ours) == count
 
 
-def test_the_model_servers_are_the_releases_but_for_the_side_cars_restart_policy() -> None:
+def test_the_model_servers_are_the_releases_but_for_the_side_car_and_the_rollout() -> None:
     spec = spec_of()
     ours = by_name(model_servers(spec, spec.config))
     theirs = by_name(documents("gie-v1.1.0_vllm_gpu-deployment.yaml"))
     side_car = theirs["Deployment", "vllm-llama3-8b-instruct"]["spec"]["template"]["spec"]["initContainers"][0]
     assert side_car["restartPolicy"] == "IfNotPresent"
     side_car["restartPolicy"] = "Always"
+    deployment = theirs["Deployment", "vllm-llama3-8b-instruct"]["spec"]
+    assert "strategy" not in deployment
+    deployment["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     assert ours == theirs
 
 
@@ -98,6 +109,25 @@ def test_the_policies_and_the_objective_are_the_corrected_ones() -> None:
     assert [manifests.objective(custom)] == documents("corrected/inference-objective.yaml")
 
 
+def test_the_metric_is_the_corrected_one_in_either_shape() -> None:
+    spec = spec_of()
+    assert [metric(spec, Form.ENDPOINTS)] == documents("corrected/metrics_gke-1.34-endpoints-form.yaml")
+    assert [metric(spec, Form.PODS)] == documents("corrected/metrics_gke-1.35-pod-form.yaml")
+
+
+def test_the_guardrail_is_the_documents_but_for_its_lists_and_conditions() -> None:
+    ours = guardrail_objects(Guardrail(namespaces=("foo", "bar", "baz"), compute_classes=("autopilot",)))
+    theirs = by_name(documents("seed/seed-L276_stray-validatingadmissionpolicy.yaml"))
+    policy = theirs["ValidatingAdmissionPolicy", "restrict-toleration"]["spec"]
+    assert r"split('\\n')" in policy["matchConditions"][0]["expression"]
+    policy["matchConditions"][0]["expression"] = ours[1]["spec"]["matchConditions"][0]["expression"]
+    policy["validations"][0]["expression"] = ours[1]["spec"]["validations"][0]["expression"]
+    assert {name: obj for name, obj in by_name(ours).items() if name[0] != "ConfigMap"} == {
+        name: obj for name, obj in theirs.items() if name[0] != "ConfigMap"
+    }
+    assert {obj["metadata"]["name"] for obj in ours} == {name for _, name in theirs}
+
+
 def everything(spec: GatewaySpec) -> list[Object]:
     objects = [
         inference_objective_crd(),
@@ -109,6 +139,7 @@ def everything(spec: GatewaySpec) -> list[Object]:
         manifests.route(spec),
         manifests.health_policy(spec),
         manifests.backend_policy(spec),
+        *guardrail_objects(Guardrail(namespaces=("serving",), compute_classes=("h100",))),
         relay_config(spec),
         relay_pod(spec, ["10.0.0.7", "10.128.0.9"]),
     ]

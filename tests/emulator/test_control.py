@@ -152,3 +152,14 @@ def test_the_products_side_needs_the_standard_library_only() -> None:
     root = Path(control.__file__).parents[2]
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert found.stdout.strip() == "[]"
+
+
+def test_why_it_does_not_start_is_one_line_and_no_traceback(home: Path) -> None:
+    home.mkdir()
+    (home / "ca.json").write_text("torn")
+    with pytest.raises(EmulatorError) as failed:
+        start(home)
+    assert "It said: " in failed.value.message
+    assert "Traceback" not in failed.value.message
+    assert "\n" not in failed.value.message
+    assert str(home / "emulator.log") in failed.value.fix

@@ -82,3 +82,31 @@ async def test_permissions_are_tested(cloud: Any) -> None:
     assert await cloud.ok("POST", path, {"permissions": wanted}) == {"permissions": wanted}
     await cloud.refused(400, "POST", path, {"permissions": ["container.*"]})
     await cloud.refused(400, "POST", path, {"permissions": wanted * 51})
+
+
+async def test_who_asks_for_an_old_policy_does_not_see_conditions_and_cannot_write_it_back(cloud: Any) -> None:
+    path = f"{PROJECTS}/v3/projects/demo-project"
+    condition = {"title": "soon", "expression": "true"}
+    binding = {"role": "roles/viewer", "members": ["user:ann@example.com"], "condition": condition}
+    error = await cloud.refused(400, "POST", f"{path}:setIamPolicy", {"policy": {"bindings": [binding]}})
+    assert "version" in error["message"]
+    await cloud.ok("POST", f"{path}:setIamPolicy", {"policy": {"version": 3, "bindings": [binding]}})
+
+    old = await cloud.ok("POST", f"{path}:getIamPolicy")
+    new = await cloud.ok("POST", f"{path}:getIamPolicy", {"options": {"requestedPolicyVersion": 3}})
+
+    assert (new["version"], new["bindings"]) == (3, [binding])
+    assert old["version"] == 1
+    assert old["bindings"][0]["role"].startswith("roles/viewer_withcond_")
+    await cloud.refused(400, "POST", f"{path}:setIamPolicy", {"policy": old})
+
+
+async def test_nodes_do_not_run_as_an_account_that_does_not_exist(cloud: Any) -> None:
+    at = "/container/v1/projects/demo-project/locations/us-east4/clusters"
+    pool = {"name": "p", "initialNodeCount": 1, "config": {"machineType": "e2-standard-4", "serviceAccount": EMAIL}}
+    wanted = {"cluster": {"name": "c", "nodePools": [pool]}}
+    error = await cloud.refused(400, "POST", at, wanted)
+    assert error["message"].startswith(f'The user does not have access to service account "{EMAIL}".')
+
+    await create(cloud)
+    await cloud.ok("POST", at, wanted)

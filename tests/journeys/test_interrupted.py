@@ -36,14 +36,27 @@ def test_a_killed_run_goes_on_and_ends_the_same(terminal: Terminal, moment: tupl
     assert len(world(terminal)) == len(set(world(terminal)))
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(terminal: Terminal) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(terminal: Terminal, how: signal.Signals) -> None:
     run = terminal.start(*APPLY)
     list(events_until(run, "cluster/gke-west", "step_started"))
-    printed = kill(run, signal.SIGINT)
+    printed = kill(run, how)
     assert printed.code == 130
     assert (printed.lines[-1]["type"], printed.lines[-1]["outcome"]) == ("run_finished", "cancelled")
     assert "mcig apply rehearsal" in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_ctrl_c_before_anything_was_changed_says_so(terminal: Terminal) -> None:
+    run = terminal.start(*APPLY)
+    assert run.stderr is not None
+    assert "started the emulated cloud" in run.stderr.readline()
+    printed = kill(run, signal.SIGINT)
+    assert printed.code == 130
+    assert [line["type"] for line in printed.lines] == ["run_started", "run_finished"]
+    assert "nothing was changed" in printed.err
+    assert "Traceback" not in printed.err
+    assert not (terminal.home / "mcig" / "state" / "journals").exists()
 
 
 def test_a_lost_cloud_is_named_and_the_run_goes_on_once_it_is_back(terminal: Terminal) -> None:

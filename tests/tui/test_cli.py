@@ -116,7 +116,9 @@ def test_presets_are_listed_shown_and_kept(mcig: Type, home: Path) -> None:
     mine.write_text(shown.replace("name: rehearsal", "name: mine").replace("Two regions", "My regions"))
     assert mcig("presets", "save", "mine", str(mine))[0] == 0
     listed = json.loads(mcig("presets", "list", "--json")[1])
-    assert [(item["name"], item["kind"]) for item in listed] == [("mine", "user preset"), ("rehearsal", "preset")]
+    kinds = [(item["name"], item["kind"]) for item in listed]
+    assert kinds[0] == ("mine", "user preset")
+    assert ("rehearsal", "preset") in kinds[1:]
     assert "My regions" in mcig("presets", "list")[1]
     assert mcig("presets", "path")[1].strip() == str(home / "mcig" / "config" / "presets")
     assert mcig("presets", "show", "mine")[1] == mine.read_text()
@@ -242,7 +244,7 @@ def test_run_finished_is_the_last_line_even_if_nothing_began(
 
 def test_the_usual_end_is_not_told_twice(typed: Typed) -> None:
     spec = load(find("rehearsal", typed.invocation.places))
-    lines = lifecycle._Lines(typed.invocation.console)
+    lines = lifecycle._Listener(typed.invocation.console)
     for _ in range(2):
         lines.finish(spec, Verb.APPLY, McigError("x"))
     said = typed.lines

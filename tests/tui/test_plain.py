@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -21,14 +22,15 @@ from backend.engine.events import (
     StepStarted,
     Verb,
 )
-from backend.engine.plan import Plan, PlannedStep
+from backend.engine.forecast import Forecast
+from backend.engine.plan import LEFT_OUT, Plan, PlannedStep
 from backend.engine.resource import About, Change, Departure, ResourceId, Step
 from backend.spec import Target
 from backend.status import Address, ResourceStatus, Status
 from tui.plain import PlainRun, served, tokens_per_s
 from tui.plan_text import departures, departures_hint, plan_lines
 from tui.status_text import status_lines
-from tui.style import Style, clock, dates, duration, elapsed, money, pace, style_of
+from tui.style import Style, clock, dates, duration, elapsed, money, pace, span, style_of
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STARTED = RunStarted("r", "demo", "emulator", Verb.APPLY, (("a", Action.CREATE),))
@@ -124,6 +126,51 @@ def test_the_end_says_how_long_and_that_it_was_a_rehearsal(outcome: Outcome, wor
     assert "(Rehearsal: 30 times faster than life.)" in text
 
 
+def test_what_takes_longer_than_usual_is_admitted() -> None:
+    slow = StepStarted("cluster/x", Action.CREATE, "us-east4", 480, 1200)
+    lines = tell((0, slow), (0, StepNote("cluster/x", "asked")), (1440, StepNote("cluster/x", "still")), speed=None)
+    assert lines[0].endswith("asked; usually 8-20 min")
+    assert " ".join(line.strip() for line in lines[1:]).endswith("still (usually 8-20 min, now 24 min)")
+    rehearsed = tell((0, slow), (0, StepNote("cluster/x", "asked")), (24, StepNote("cluster/x", "still")), speed=60)
+    assert " ".join(line.strip() for line in rehearsed[1:]).endswith("still (usually 8-20 min in life, now 24 min)")
+    assert "now" not in "".join(tell((0, slow), (5, StepNote("cluster/x", "a")), (99, StepNote("b", "c")), speed=None))
+
+
+def test_now_and_then_a_run_tells_how_long_it_still_needs() -> None:
+    steps = tuple(planned(name, Action.CREATE, estimate_s=600, estimate_p90_s=1200) for name in ("a", "b"))
+    forecast = Forecast(Plan(Verb.APPLY, steps), speed=None)
+    lines: list[str] = []
+    run = PlainRun(lines.append, Style(), speed=None, forecast=forecast)
+    begun = RunStarted("r", "demo", "gke", Verb.APPLY, (), 600.0, 1200.0)
+    payloads: list[tuple[float, Payload]] = [(0, begun), (1, started("a")), (200, finished("a")), (210, finished("b"))]
+    for number, (at, payload) in enumerate(payloads, start=1):
+        run(Event(number, BEGAN + timedelta(seconds=at), payload))
+    (told,) = [line for line in lines if "to go" in line]
+    assert told.startswith(" 3:20 ")
+    assert told.endswith("10-20 min for the whole run")
+
+
+@given(st.floats(0, 90_000), st.floats(0, 90_000))
+def test_a_range_never_loses_its_upper_end(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert span(low, high).endswith(duration(high))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (480, 1200, "8-20 min"),
+        (25, 90, "25-90 s"),
+        (70, 480, "1-8 min"),
+        (20, 300, "20 s to 5 min"),
+        (60, 60, "60 s"),
+        (3000, 4800, "50 min to 1 h 20 min"),
+    ],
+)
+def test_ranges_in_words(low: float, high: float, words: str) -> None:
+    assert span(low, high) == words
+
+
 def test_in_a_real_cloud_nothing_is_called_a_rehearsal() -> None:
     lines = tell(
         (0, started("a", estimate_s=480)),
@@ -173,8 +220,9 @@ def test_what_is_unknown_of_an_answer_is_said_or_left_out() -> None:
 def test_no_line_is_wider_than_the_screen_for_want_of_wrapping(words: list[str], width: int, unicode: bool) -> None:
     text = " ".join(words)
     lines = tell((0, StepNote("cluster/gke-west", text)), style=Style(width=width, unicode=unicode))
-    longest = max((len(word) for word in text.split()), default=0)
-    assert all(len(line) <= max(width, 29 + longest) for line in lines)
+    before_text = len("99:59 europe-west3 ") + len("▸ replaced ")
+    longest = max(len(word) for word in ["cluster/gke-west", *text.split()])
+    assert all(len(line) <= max(width, before_text + longest) for line in lines)
 
 
 def test_ascii_and_colour_follow_the_stream() -> None:
@@ -247,6 +295,21 @@ def test_a_rehearsal_costs_nothing_and_says_what_it_would() -> None:
 def test_a_plan_with_nothing_to_do_is_one_sentence() -> None:
     assert show(planned("a", Action.NO_OP))[-1] == "Nothing to do: all 1 resources of demo are as wanted."
     assert "nothing to destroy" in show(planned("a", Action.NO_OP), verb=Verb.DESTROY)[-1]
+
+
+def test_what_only_leaves_out_is_named_and_where_the_specification_comes_from_said() -> None:
+    left = PlannedStep(Step(ResourceId("b"), Action.NO_OP, reason=LEFT_OUT), frozenset(), About(""), drifted=False)
+    plan = Plan(Verb.APPLY, (planned("a", Action.CREATE, estimate_s=60, estimate_p90_s=90), left))
+    lines = list(plan_lines(plan, stack="d", where="w", style=Style(), speed=None, prices=PRICES, origin="the file x"))
+    assert lines[1] == "from the file x"
+    assert "  = left out b" in lines
+    assert any(line.startswith("  + create  a  60-90 s") for line in lines)
+    assert "1 other step is left out by --only" in show(planned("a", Action.NO_OP), left)[-1]
+
+
+def test_a_change_of_what_is_there_is_not_explained_again() -> None:
+    update = replace(planned("backend-policy", Action.CREATE, departs=True), step=Step(ResourceId("x"), Action.UPDATE))
+    assert list(departures(Plan(Verb.APPLY, (update,)), Style())) == []
 
 
 def test_destroy_says_what_still_costs() -> None:

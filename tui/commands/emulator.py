@@ -1,10 +1,11 @@
-"""emulator start, stop, status, reset and env."""
+"""emulator start, stop, status, reset, env and fault."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from backend.emulator import control
 from backend.errors import RehearsalError
@@ -16,7 +17,14 @@ _LOOK_EVERY_S = 0.5
 
 def run(invocation: Invocation, options: argparse.Namespace) -> int:
     """Do what the sub-command says; raises ``RehearsalError``."""
-    command = {"start": _start, "stop": _stop, "status": _status, "reset": _reset, "env": _env}[options.emulator]
+    command = {
+        "start": _start,
+        "stop": _stop,
+        "status": _status,
+        "reset": _reset,
+        "env": _env,
+        "fault": _fault,
+    }[options.emulator]
     try:
         return command(invocation, options)
     except control.EmulatorError as error:
@@ -74,6 +82,8 @@ def _status(invocation: Invocation, options: argparse.Namespace) -> int:
         console.say(f"  {resource}")
     if not found["resources"]:
         console.say("nothing was made in it")
+    for fault in found["faults"]:
+        console.say(f"  fault: {_words(fault)}")
     return Exit.DONE
 
 
@@ -94,6 +104,31 @@ def _env(invocation: Invocation, options: argparse.Namespace) -> int:
         quoted = value.replace("'", "'\\''")
         invocation.console.say(f"export {name}='{quoted}'")
     return Exit.DONE
+
+
+def _fault(invocation: Invocation, options: argparse.Namespace) -> int:
+    instance, console = _running(invocation), invocation.console
+    match options.fault:
+        case "add":
+            added = control.add_fault(instance, " ".join([options.kind, *options.parameters]))
+            result: object = added
+            lines = [f"playing {_words(added)}"]
+        case "clear":
+            control.clear_faults(instance)
+            result, lines = [], ["no fault is played any more; what one has broken stays broken"]
+        case _:
+            found = control.faults(instance)
+            result, lines = found, [_words(fault) for fault in found] or ["no fault is played"]
+    if invocation.json:
+        console.result(result)
+    else:
+        console.say(*lines)
+    return Exit.DONE
+
+
+def _words(fault: dict[str, Any]) -> str:
+    left = {None: "", 0: " (spent)", 1: " (once)"}.get(fault["left"], f" ({fault['left']} times)")
+    return f"{fault['fault']}{left}"
 
 
 def _running(invocation: Invocation) -> control.Instance:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from backend.engine.events import Emit, Event, Outcome, Recorder, RunFinished, RunStarted, Verb
 from backend.errors import UsageError
+from tui.commands import teardown
+from tui.commands.stockout import choose
 from tui.console import Console
 from tui.invocation import Exit, Invocation, speed
 
@@ -26,8 +29,22 @@ if TYPE_CHECKING:
 def plan(invocation: Invocation, options: argparse.Namespace) -> int:
     """Show what apply would do."""
     spec = invocation.spec(options.spec)
+    if options.departures:
+        return _departures(invocation, spec)
     made = invocation.interrupts.run(_plan(invocation, options, spec))
     return Exit.PENDING if options.detailed_exitcode and made.changes else Exit.DONE
+
+
+def _departures(invocation: Invocation, spec: GatewaySpec) -> int:
+    from backend.stack import departures
+    from tui.departures import table
+
+    found = departures(spec)
+    if invocation.json:
+        invocation.console.result([{"rows": list(item.rows), **asdict(item.departure)} for item in found])
+    else:
+        invocation.console.say_all(table(found))
+    return Exit.DONE
 
 
 async def _plan(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec) -> Plan:
@@ -37,16 +54,19 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
     pace = _speed(options)
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
         _notes(console, stack)
-        made = await stack.plan()
+        made = await stack.plan(only=options.only)
         if invocation.json:
-            console.result(made.to_json(stack=spec.name, target=str(spec.target)))
+            notes = [asdict(note) for note in stack.notes]
+            console.result({**made.to_json(stack=spec.name, target=str(spec.target)), "notes": notes})
         else:
             from tui.plan_text import departures
 
-            _show(console, stack, made)
+            _show(invocation, options, stack, made)
             console.say_all(departures(made, console.style))
             if made.changes:
-                console.say("", f"To do this: mcig apply {spec.name if options.spec is None else options.spec}")
+                alone = () if options.only is None else ("--only", options.only)
+                again = invocation.again("apply", spec.name if options.spec is None else options.spec, *alone)
+                console.say("", f"To do this: {again}")
         return made
 
 
@@ -68,16 +88,16 @@ def destroy(invocation: Invocation, options: argparse.Namespace) -> int:
 
 def _run(invocation: Invocation, options: argparse.Namespace, verb: Verb) -> int:
     spec = invocation.spec(options.spec)
-    pace = _speed(options)
     _refuse_unasked(invocation, spec, verb)
-    lines = _Lines(invocation.console) if invocation.json else None
+    listener = _Listener(invocation.console)
     try:
-        return invocation.interrupts.run(_carry_out(invocation, spec, verb, pace, lines))
+        return invocation.interrupts.run(_carry_out(invocation, options, spec, verb, listener))
     except BaseException as error:
-        if lines is not None:
-            lines.finish(spec, verb, error)
         if isinstance(error, KeyboardInterrupt):
-            invocation.console.say("", f"Stopped. `mcig {verb} {spec.name}` continues.")
+            continues = f"Stopped. {_continues(options, spec, verb)}"
+            nothing = "Stopped; nothing was changed. The same command begins again."
+            invocation.console.say("", *invocation.console.style.wrap(continues if listener.begun else nothing))
+        listener.finish(spec, verb, error)
         raise
 
 
@@ -98,46 +118,66 @@ def _costs_nothing(spec: GatewaySpec) -> bool:
 
 
 async def _carry_out(
-    invocation: Invocation, spec: GatewaySpec, verb: Verb, pace: float | None, lines: _Lines | None
+    invocation: Invocation,
+    options: argparse.Namespace,
+    spec: GatewaySpec,
+    verb: Verb,
+    listener: _Listener,
 ) -> int:
     from backend.stack import open_stack
     from tui.plain import PlainRun
 
     console = invocation.console
-    async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
+    pace = _speed(options)
+    wishes = teardown.wishes(options)
+    async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace, **wishes) as stack:
         _notes(console, stack)
-        made = await stack.plan(verb)
+        made = await stack.plan(verb, only=getattr(options, "only", None))
         if not invocation.json:
-            _review(console, stack, made)
-        if made.changes and not _agreed(invocation, spec, made, stack):
+            _review(invocation, options, stack, made)
+        if made.changes and not (
+            _agreed(invocation, options, spec, made, stack) and teardown.confirmed(invocation, options, stack, made)
+        ):
             console.say("Declined: nothing was changed.")
-            if lines is not None:
-                lines.finish(spec, verb, KeyboardInterrupt())
+            listener.finish(spec, verb, KeyboardInterrupt())
             return Exit.FAILED
-        console.say("")
-        lane = max(map(len, spec.regions))
-        listener: Emit = lines or PlainRun(console.say, console.style, speed=stack.connection.speed, lane_width=lane)
+        if made.changes and not invocation.json:
+            console.say("")
+            lane = max(map(len, spec.regions))
+            speed, forecast = stack.connection.speed, stack.forecast(made)
+            listener.plain = PlainRun(console.say, console.style, speed=speed, lane_width=lane, forecast=forecast)
         result = await stack.apply(made, emit=listener, note=console.say)
-        if not invocation.json:
-            console.say_all(_next(spec, verb, result.outcome))
-        return Exit.DONE if result.outcome is Outcome.SUCCEEDED else Exit.FAILED
+        other = choose(invocation, stack, result)
+        if other is None and not invocation.json:
+            console.say_all(_next(options, spec, made, result.outcome))
+        if result.outcome is Outcome.SUCCEEDED:
+            console.say_all(await teardown.remains(stack, made, console.style))
+    if other is not None:
+        return await _carry_out(invocation, options, other, verb, listener)
+    return Exit.DONE if result.outcome is Outcome.SUCCEEDED else Exit.FAILED
 
 
-def _agreed(invocation: Invocation, spec: GatewaySpec, made: Plan, stack: Stack) -> bool:
+def _agreed(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, made: Plan, stack: Stack) -> bool:
     console = invocation.console
     if invocation.yes or not console.terminal:
         return True
     if invocation.json:
-        _review(console, stack, made)
+        _review(invocation, options, stack, made)
     with invocation.interrupts.at_once():
         return console.ask(f"\n{str(made.verb).capitalize()} {spec.name} now?")
 
 
-def _next(spec: GatewaySpec, verb: Verb, outcome: Outcome) -> Iterator[str]:
+def _continues(options: argparse.Namespace, spec: GatewaySpec, verb: Verb) -> str:
+    only = getattr(options, "only", None)
+    alone = "" if only is None else f" --only {only}"
+    return f"`mcig {verb} {spec.name}{alone}` goes on where this stopped."
+
+
+def _next(options: argparse.Namespace, spec: GatewaySpec, made: Plan, outcome: Outcome) -> Iterator[str]:
     if outcome is not Outcome.SUCCEEDED:
-        yield f"Once mended, `mcig {verb} {spec.name}` continues."
+        yield f"Once mended, {_continues(options, spec, made.verb)}"
         return
-    if verb is Verb.DESTROY:
+    if made.verb is Verb.DESTROY or made.left_out:
         return
     yield ""
     yield "Next:"
@@ -177,9 +217,10 @@ def _notes(console: Console, stack: Stack) -> None:
         console.say_all(console.style.wrap(f"note: {note}", indent="      "))
 
 
-def _show(console: Console, stack: Stack, made: Plan) -> None:
-    from tui.plan_text import plan_lines
+def _show(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> None:
+    from tui.plan_text import plan_lines, spec_notes
 
+    console = invocation.console
     console.say_all(
         plan_lines(
             made,
@@ -188,33 +229,41 @@ def _show(console: Console, stack: Stack, made: Plan) -> None:
             style=console.style,
             speed=stack.connection.speed,
             prices=stack.prices_dated,
+            origin=invocation.origin(options.spec) if made.verb is Verb.APPLY else "",
         )
     )
+    if made.verb is Verb.APPLY and made.changes:
+        console.say_all(spec_notes(stack.notes, console.style))
 
 
-def _review(console: Console, stack: Stack, made: Plan) -> None:
+def _review(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> None:
     from tui.plan_text import departures_hint
 
-    _show(console, stack, made)
+    console = invocation.console
+    _show(invocation, options, stack, made)
     console.say_all(departures_hint(made, stack.spec.name, console.style))
 
 
-class _Lines:
-    """A listener that gives each event as a JSON line, and ends a run that never began."""
+class _Listener:
+    """Gives each event as a JSON line or hands it to the plain printer; with JSON it ends runs that never began."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._begun = self._ended = False
+        self.plain: Emit | None = None
+        """Tells events to people; nobody does without it."""
+        self.begun = False
+        """Whether something may have been changed."""
 
     def __call__(self, event: Event) -> None:
-        self._begun = True
-        self._ended = isinstance(event.payload, RunFinished)
-        body: dict[str, Any] = event.to_json()
-        self._console.line(body)
+        self.begun = True
+        if self._console.json:
+            self._console.line(event.to_json())
+        elif self.plain is not None:
+            self.plain(event)
 
     def finish(self, spec: GatewaySpec, verb: Verb, error: BaseException) -> None:
-        """Tell that the run is over, unless that was told."""
-        if self._ended or self._begun or isinstance(error, UsageError):
+        """Tell that the run is over where it never began; a run that began tells of its end itself."""
+        if self.begun or not self._console.json or isinstance(error, UsageError):
             return
         outcome = Outcome.CANCELLED if isinstance(error, KeyboardInterrupt) else Outcome.FAILED
         recorder = Recorder(self)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backend import presets
 from backend.errors import UsageError
+from backend.presets import PresetExists
 from tui.invocation import Exit, Invocation
 
 
@@ -21,20 +22,32 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
 def _list(invocation: Invocation, options: argparse.Namespace) -> int:
     del options
     found = list(presets.presets(invocation.places))
+    broken = {item: presets.trouble(item) for item in found if item.kind == "user preset"}
     if invocation.json:
         invocation.console.result(
-            [{"name": item.name, "kind": item.kind, "description": item.description} for item in found]
+            [
+                {"name": item.name, "kind": item.kind, "description": item.description, "error": broken.get(item)}
+                for item in found
+            ]
         )
         return Exit.DONE
+    style = invocation.console.style
     width = max((len(item.name) for item in found), default=0)
     for item in found:
         own = " (your own)" if item.kind == "user preset" else ""
-        invocation.console.say(f"{item.name:<{width}}  {item.description}{own}".rstrip())
+        head, indent = f"{item.name:<{width}}  ", " " * (width + 2)
+        invocation.console.say_all(style.wrap(f"{item.description}{own}".strip(), first=head, indent=indent))
+        if trouble := broken.get(item):
+            said = style.wrap(f"{style.glyph('failed')} cannot be used: {trouble}", first=indent, indent=f"{indent}  ")
+            invocation.console.say_all(style.paint("failed", line) for line in said)
     return Exit.DONE
 
 
 def _show(invocation: Invocation, options: argparse.Namespace) -> int:
-    source = presets.find(options.name, invocation.places)
+    named = [item for item in presets.presets(invocation.places) if item.name == options.name]
+    source = named[0] if named else presets.find(options.name, invocation.places)
+    if source.unreadable is not None:
+        raise source.unreadable
     if invocation.json or invocation.settings or invocation.target:
         spec = invocation.spec(options.name)
         if invocation.json:
@@ -54,11 +67,23 @@ def _save(invocation: Invocation, options: argparse.Namespace) -> int:
         if not path.is_file():
             raise UsageError(f"the file {options.file} does not exist", fix="name a YAML file, or - for standard input")
         label, text = options.file, presets.find(str(path.absolute()), invocation.places).text
-    saved = presets.save(options.name, text, label, invocation.places)
+    console, name = invocation.console, options.name
+    replace = invocation.yes
+    try:
+        saved = presets.save(name, text, label, invocation.places, replace=replace)
+    except PresetExists as error:
+        if options.file == "-" or not console.terminal or not console.ask(f"{error.message}. Replace it?"):
+            raise
+        saved = presets.save(name, text, label, invocation.places, replace=True)
     if invocation.json:
-        invocation.console.result({"name": options.name, "path": str(saved)})
+        console.result({"name": name, "path": str(saved)})
+        return Exit.DONE
+    console.say(f"saved as {saved}")
+    first = presets.find(name, invocation.places)
+    if first.label == str(saved):
+        console.say(f"use it with: mcig apply {name}")
     else:
-        invocation.console.say(f"saved as {saved}; use it with: mcig apply {options.name}")
+        console.say(f"the {first.kind} {name} comes first under this name; use yours with: mcig apply {saved}")
     return Exit.DONE
 
 

@@ -24,8 +24,10 @@ from backend.emulator.google import (
     gkehub,
     iam,
     loadbalancing,
+    networks,
     nodepools,
     operations,
+    refusals,
     schema,
     serviceusage,
     subnetworks,
@@ -35,7 +37,7 @@ from backend.emulator.google.routing import Call, Route, find
 from backend.emulator.world import World
 
 Json = dict[str, Any]
-_EXTENDING = (compute_operations, features, loadbalancing, nodepools, subnetworks)
+_EXTENDING = (compute_operations, features, loadbalancing, networks, nodepools, subnetworks)
 """Modules that add their calls to another module's table."""
 ROUTES: tuple[Route, ...] = (
     *serviceusage.routes,
@@ -90,10 +92,15 @@ async def _answer(world: World, request: web.Request) -> Json:
     if not serviceusage.enabled(world, route.service):
         raise service_disabled(route.service, serviceusage.TITLES[route.service], world.project_number)
     body = _body(await request.read())
+    if refused := refusals.refusal(world, route, request.method, path, body):
+        raise refused
     if request.method in {"POST", "PUT", "PATCH"} and schema.needed(route.service):
         await asyncio.to_thread(schema.load, route.service)
     result = route.handler(Call(world, path, _query(request), body))
-    return await result if inspect.isawaitable(result) else result
+    answer = await result if inspect.isawaitable(result) else result
+    if repeated := refusals.repeated(world, route, request.method, path, body):
+        raise repeated
+    return answer
 
 
 def _query(request: web.Request) -> Mapping[str, str]:

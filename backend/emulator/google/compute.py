@@ -1,4 +1,4 @@
-"""Compute Engine, read side: project, regions, zones, machine and accelerator types, the network."""
+"""Compute Engine, read side: project, regions, zones, machine and accelerator types."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from backend.emulator.world import World
 
 Json = dict[str, Any]
 BASE = "https://www.googleapis.com/compute/v1"
-NETWORK = "default"
-_CREATED = 1_735_689_600.0
+CREATED = 1_735_689_600.0
+"""When everything that was always there was made: 2025-01-01, in Unix seconds."""
 _FILTER = re.compile(r'\(?\s*(?P<field>\w+)\s*(?P<op>eq|ne|=|!=)\s*"?(?P<value>[^")]*)"?\s*\)?')
 routes = Routes("compute.googleapis.com", "/compute/v1")
 
@@ -71,7 +71,7 @@ def region_view(call: Call, region: str | None = None) -> Json:
     return {
         "kind": "compute#region",
         "id": identity(name),
-        "creationTimestamp": stamp(_CREATED),
+        "creationTimestamp": stamp(CREATED),
         "name": name,
         "description": name,
         "status": "UP",
@@ -88,7 +88,7 @@ def _zone(world: World, name: str) -> Json:
     return {
         "kind": "compute#zone",
         "id": identity(name),
-        "creationTimestamp": stamp(_CREATED),
+        "creationTimestamp": stamp(CREATED),
         "name": name,
         "description": name,
         "status": "UP",
@@ -101,7 +101,7 @@ def _machine(world: World, zone: str, machine: geography.Machine) -> Json:
     view = {
         "kind": "compute#machineType",
         "id": identity(machine.name),
-        "creationTimestamp": stamp(_CREATED),
+        "creationTimestamp": stamp(CREATED),
         "name": machine.name,
         "description": f"{machine.cpus} vCPUs {machine.memory_gib} GB RAM",
         "guestCpus": machine.cpus,
@@ -124,7 +124,7 @@ def _accelerators(world: World, zone: str) -> list[Json]:
         {
             "kind": "compute#acceleratorType",
             "id": identity(name),
-            "creationTimestamp": stamp(_CREATED),
+            "creationTimestamp": stamp(CREATED),
             "name": name,
             "description": geography.ACCELERATORS[name],
             "maximumCardsPerInstance": most,
@@ -160,7 +160,7 @@ def get_project(call: Call) -> Json:
     return {
         "kind": "compute#project",
         "id": world.project_number,
-        "creationTimestamp": stamp(_CREATED),
+        "creationTimestamp": stamp(CREATED),
         "name": world.project,
         "commonInstanceMetadata": {"kind": "compute#metadata", "fingerprint": "4DpR1yzRPJE="},
         "quotas": quota.of_project(world),
@@ -237,33 +237,3 @@ def aggregated_accelerators(call: Call) -> Json:
     """Accelerator types of all zones."""
     scopes = {f"zones/{zone}": _accelerators(call.world, zone) for zone in sorted(geography.ZONES)}
     return aggregated(call, "acceleratorTypeAggregatedList", "aggregated/acceleratorTypes", scopes, "acceleratorTypes")
-
-
-def _network(world: World) -> Json:
-    return {
-        "kind": "compute#network",
-        "id": identity(NETWORK),
-        "creationTimestamp": stamp(_CREATED),
-        "name": NETWORK,
-        "description": "Default network for the project",
-        "selfLink": link(world, f"global/networks/{NETWORK}"),
-        "selfLinkWithId": link(world, f"global/networks/{identity(NETWORK)}"),
-        "autoCreateSubnetworks": True,
-        "subnetworks": [link(world, f"regions/{region}/subnetworks/{NETWORK}") for region in geography.AUTO_SUBNETS],
-        "routingConfig": {"routingMode": "REGIONAL"},
-        "networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL",
-    }
-
-
-@routes.add("GET", "/projects/{project}/global/networks", "compute.networks.list")
-def list_networks(call: Call) -> Json:
-    """The VPC networks: an auto-mode `default`."""
-    return listing(call, [_network(call.world)], "networkList", "global/networks")
-
-
-@routes.add("GET", "/projects/{project}/global/networks/{network}", "compute.networks.get")
-def get_network(call: Call) -> Json:
-    """One VPC network."""
-    if call.path["network"] != NETWORK:
-        raise not_found(call.world, f"global/networks/{call.path['network']}")
-    return _network(call.world)

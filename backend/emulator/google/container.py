@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from backend.emulator.google import geography, operations, quota, schema
+from backend.emulator.google import geography, networks, operations, quota, schema
 from backend.emulator.google.clusterjson import (
     BASE,
     cluster_row,
@@ -124,6 +124,9 @@ def operation_view(world: World, record: Json) -> Json:
         "targetLink": record["view"]["target"],
         "startTime": stamp(record["startedAt"]),
     }
+    warning = record["view"].get("warning")
+    if warning and not record["done"] and warning["from"] <= world.now():
+        view["statusMessage"] = warning["text"]
     if record["done"]:
         view["endTime"] = stamp(record["doneAt"])
         if record["error"]:
@@ -171,7 +174,9 @@ def create_cluster(call: Call) -> Json:
     pool_id = wanted.get("workloadIdentityConfig", {}).get("workloadPool", f"{world.project}.svc.id.goog")
     if pool_id != f"{world.project}.svc.id.goog":
         raise invalid(f'Workload Identity pool "{pool_id}" is not the pool of project "{world.project}".')
-    row = cluster_row(world, location, wanted, version=version, pod_range=free_range(world, 14))
+    network, subnetwork = networks.subnetwork_for(world, geography.region_of(location), wanted)
+    placed = wanted | {"network": network, "subnetwork": subnetwork}
+    row = cluster_row(world, location, placed, version=version, pod_range=free_range(world, 14, network))
     pools = wanted.get("nodePools") or [
         {
             "name": "default-pool",

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from backend.emulator.google.errors import ApiError, error_info, invalid
@@ -22,6 +23,8 @@ accounts = Routes("iam.googleapis.com", "/iam/v1")
 projects = Routes("cloudresourcemanager.googleapis.com", "/cloudresourcemanager/v1", "/cloudresourcemanager/v3")
 projects_v1 = Routes("cloudresourcemanager.googleapis.com", "/cloudresourcemanager/v1")
 projects_v3 = Routes("cloudresourcemanager.googleapis.com", "/cloudresourcemanager/v3")
+CONDITIONS = 3
+"""The version of the policy format that knows conditions."""
 OWNER = "user:rehearsal@example.com"
 _CREATED = 1_735_689_600.0
 _ACCOUNT_ID = re.compile(r"[a-z]([-a-z0-9]{4,28}[a-z0-9])")
@@ -36,6 +39,13 @@ def account_exists(world: World, email: str) -> bool:
     """Whether a service account or a Google service agent of this project exists."""
     iam = world.tables["iam"]
     return email == compute_account(world) or email in iam.get("accounts", {}) or email in iam.get("agents", {})
+
+
+def granted(table: Json, email: str, roles: Collection[str]) -> bool:
+    """Whether the table `iam` has a service account bound to one of these roles without a condition."""
+    member = f"serviceAccount:{email}"
+    bindings = [one for one in table.get("bindings", ()) if "condition" not in one]
+    return any(one["role"] in roles and member in one["members"] for one in bindings)
 
 
 def add_agent(world: World, email: str) -> None:
@@ -84,8 +94,18 @@ def get_project_v3(call: Call) -> Json:
 
 @projects.add("POST", "/projects/{project}:getIamPolicy", "resourcemanager.projects.getIamPolicy")
 def get_policy(call: Call) -> Json:
-    """The project's bindings."""
-    return _policy(call.world)
+    """The project's bindings; who asks for an old version of the format gets conditions hidden in role names."""
+    policy = _policy(call.world)
+    if int((call.body.get("options") or {}).get("requestedPolicyVersion", 1)) >= CONDITIONS:
+        return policy
+    return policy | {"version": 1, "bindings": [_without_condition(one) for one in policy["bindings"]]}
+
+
+def _without_condition(binding: Json) -> Json:
+    if "condition" not in binding:
+        return binding
+    mark = hashlib.sha256(json.dumps(binding["condition"], sort_keys=True).encode()).hexdigest()[:20]
+    return {"role": f"{binding['role']}_withcond_{mark}", "members": binding["members"]}
 
 
 @projects.add("POST", "/projects/{project}:setIamPolicy", "resourcemanager.projects.setIamPolicy")
@@ -105,8 +125,10 @@ def set_policy(call: Call) -> Json:
     bindings: list[Json] = []
     for binding in policy.get("bindings", []):
         role, members = binding.get("role", ""), binding.get("members", [])
-        if not re.fullmatch(r"(projects/[^/]+/|organizations/\d+/)?roles/[\w.]+", role):
+        if not re.fullmatch(r"(projects/[^/]+/|organizations/\d+/)?roles/[\w.]+", role) or "_withcond_" in role:
             raise invalid(f"Role ({role}) does not exist in the resource's hierarchy.")
+        if "condition" in binding and int(policy.get("version", 1)) < CONDITIONS:
+            raise invalid("Specified policy version does not support conditions; set it to 3.", field="policy.version")
         for member in members:
             _check_member(world, member)
         if members:

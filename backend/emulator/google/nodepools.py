@@ -1,12 +1,19 @@
-"""Kubernetes Engine: node pools of a cluster."""
+"""Kubernetes Engine: node pools of a cluster.
+
+A pool whose zone has no machines fails as the real one does: its operation goes on for about 35 minutes, says so in
+its status after half a minute, and ends with an error that leaves the pool in the state ERROR.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
+from backend.emulator import faults
 from backend.emulator.google import geography, operations, quota, schema
 from backend.emulator.google.clusterjson import node_pool
-from backend.emulator.google.container import SERVICE, begin, check_pool, refuse_if_busy, routes, row_of
+from backend.emulator.google.container import API, SERVICE, begin, check_pool, refuse_if_busy, routes, row_of
 from backend.emulator.google.errors import ApiError, invalid
 from backend.emulator.google.routing import Call
 from backend.emulator.world import World
@@ -33,14 +40,15 @@ def _of_record(world: World, record: Json) -> tuple[Json, Json]:
 @routes.add("GET", _AT, "container.clusters.get")
 def list_pools(call: Call) -> Json:
     """Node pools of a cluster."""
-    pools = row_of(call)["nodePools"]
+    row = row_of(call)
+    pools = [_shown(call.world, row, pool) for pool in row["nodePools"]]
     return {"nodePools": pools} if pools else {}
 
 
 @routes.add("GET", f"{_AT}/{{pool}}", "container.clusters.get")
 def get_pool(call: Call) -> Json:
     """One node pool."""
-    return _pool(call)[1]
+    return _shown(call.world, *_pool(call))
 
 
 @routes.add("POST", _AT, "container.clusters.update")
@@ -58,7 +66,22 @@ def create_pool(call: Call) -> Json:
     quota.check(world, geography.region_of(row["location"]), quota.need(pool, quota.pool_nodes(pool)))
     row["nodePools"].append(pool)
     row["status"] = "RECONCILING"
-    return begin(world, "node-pool.create", row, "CREATE_NODE_POOL", pool=name)
+    short = faults.stockout(world, pool["locations"], spent=True) if _wants_gpus_now(pool) else None
+    if short is None:
+        return begin(world, "node-pool.create", row, "CREATE_NODE_POOL", pool=name)
+    seen_s = world.pace.seconds("node-pool.stockout-seen", f"{row['location']}/{row['name']}/{name}")
+    warning = {"from": world.now() + seen_s, "text": _stockout(world, row, pool, short, "38.19512474s")}
+    final = _stockout(world, row, pool, short, "35m")
+    return begin(
+        world,
+        "node-pool.create",
+        row,
+        "CREATE_NODE_POOL",
+        pool=name,
+        pace="node-pool.stockout",
+        warning=warning,
+        failure=final,
+    )
 
 
 @operations.effect("node-pool.create")
@@ -66,6 +89,45 @@ def create_pool(call: Call) -> Json:
 def _ready(world: World, record: Json) -> None:
     row, pool = _of_record(world, record)
     pool["status"] = row["status"] = "RUNNING"
+    failure = record["view"].get("failure")
+    if failure is not None:
+        pool |= {"status": "ERROR", "statusMessage": failure, "conditions": [_out_of_stock(failure)]}
+        record["error"] = {"code": 8, "message": failure}
+
+
+def _wants_gpus_now(pool: Json) -> bool:
+    return bool(pool["config"].get("accelerators")) and quota.pool_nodes(pool) > 0
+
+
+def _out_of_stock(message: str) -> Json:
+    return {"code": "GCE_STOCKOUT", "message": message, "canonicalCode": "RESOURCE_EXHAUSTED"}
+
+
+def _shown(world: World, row: Json, pool: Json) -> Json:
+    """A pool as it is shown: while it is being made, with what keeps it."""
+    for warning in _warnings(world, row, pool):
+        if warning["from"] <= world.now():
+            return pool | {"statusMessage": warning["text"], "conditions": [_out_of_stock(warning["text"])]}
+    return pool
+
+
+def _warnings(world: World, row: Json, pool: Json) -> Iterator[Json]:
+    for one in operations.running(world, API, f"{row['location']}/{row['name']}/{pool['name']}"):
+        if "warning" in one["view"]:
+            yield one["view"]["warning"]
+
+
+def _stockout(world: World, row: Json, pool: Json, zone: str, after: str) -> str:
+    """What GKE says of a pool whose machines a zone cannot give; `after` is how long it has tried, like `35m`."""
+    count = int(pool["initialNodeCount"])
+    url = next(one for one in pool["instanceGroupUrls"] if f"/zones/{zone}/" in one)
+    group = re.sub(r".*/instanceGroupManagers/(.+)-grp$", r"\1", url)
+    return (
+        f"Google Compute Engine: Not all instances running in IGM after {after}. Expected {count}, running 0, "
+        f"transitioning {count}. Current errors: [GCE_STOCKOUT]: Instance '{group}-abcd' creation failed: The zone "
+        f"'projects/{world.project}/zones/{zone}' does not have enough resources available to fulfill the request.  "
+        "Try a different zone, or try again later"
+    )
 
 
 @routes.add("DELETE", f"{_AT}/{{pool}}", "container.clusters.update")

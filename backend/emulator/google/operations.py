@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.emulator import faults
 from backend.emulator.world import World
 
 Json = dict[str, Any]
@@ -46,7 +47,7 @@ def start(
         "what": what,
         "key": key,
         "startedAt": now,
-        "doneAt": now + world.pace.seconds(pace or what, key),
+        "doneAt": now + world.pace.seconds(pace or what, key) * faults.slowness(world, what, key),
         "done": False,
         "error": None,
         "view": view,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from backend.emulator import faults
 from backend.emulator.google import geography
 from backend.emulator.google.errors import ApiError
 from backend.emulator.world import World
@@ -34,11 +35,16 @@ _GPU = {
 }  # fmt: skip
 
 
+def _own(world: World) -> Json:
+    """Departures from the usual limits: those of this world, and over them those that a fault lowers."""
+    return world.tables["quotas"] | faults.quotas(world)
+
+
 def limit(world: World, metric: str, region: str | None = None) -> float | None:
     """The limit of a metric, in a region or for the project; None for one that is not shown there."""
-    key = f"{region}/{metric}" if region else metric
-    if key in world.tables["quotas"]:
-        return float(world.tables["quotas"][key])
+    key, own = f"{region}/{metric}" if region else metric, _own(world)
+    if key in own:
+        return float(own[key])
     return (_REGIONAL if region else _GLOBAL).get(metric)
 
 
@@ -85,17 +91,13 @@ def _view(limits: dict[str, float], used: Counter[str]) -> list[Json]:
 def of_region(world: World, region: str) -> list[Json]:
     """The quotas of a region as Compute Engine shows them."""
     prefix = f"{region}/"
-    own = {
-        key.removeprefix(prefix): float(value)
-        for key, value in world.tables["quotas"].items()
-        if key.startswith(prefix)
-    }
+    own = {key.removeprefix(prefix): float(value) for key, value in _own(world).items() if key.startswith(prefix)}
     return _view(_REGIONAL | own, usage(world, region))
 
 
 def of_project(world: World) -> list[Json]:
     """The quotas of the project as Compute Engine shows them."""
-    own = {key: float(value) for key, value in world.tables["quotas"].items() if "/" not in key}
+    own = {key: float(value) for key, value in _own(world).items() if "/" not in key}
     used = usage(world)
     used["NETWORKS"] = 1
     used["SUBNETWORKS"] = len(geography.AUTO_SUBNETS) + len(world.tables["subnetworks"])

@@ -1,4 +1,4 @@
-"""Subnetworks of the `default` network: one automatic per region, and what people add.
+"""Subnetworks: one automatic per region in an auto-mode network, and what people add to any.
 
 The rules that bite a multi-cluster gateway: ranges of a network never overlap (clusters' Pod ranges count, and so
 does the automatic 10.128.0.0/9), one ACTIVE proxy-only subnetwork per region and network, and none is deleted under a
@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from backend.emulator.google import geography, operations
-from backend.emulator.google.compute import BASE, NETWORK, aggregated, identity, link, listing, not_found, routes
+from backend.emulator.google import geography, networks, operations
+from backend.emulator.google.compute import BASE, CREATED, aggregated, identity, link, listing, not_found, routes
 from backend.emulator.google.compute_operations import API, operation_view
 from backend.emulator.google.errors import ApiError
 from backend.emulator.google.operations import stamp
@@ -24,7 +24,6 @@ from backend.emulator.google.routing import Call
 from backend.emulator.world import World
 
 Json = dict[str, Any]
-_CREATED = 1_735_689_600.0
 _AUTO_BLOCK = ipaddress.IPv4Network("10.128.0.0/9")
 _PROXY_ONLY = ("REGIONAL_MANAGED_PROXY", "GLOBAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER")
 _PURPOSES = (*_PROXY_ONLY, "PRIVATE", "PRIVATE_RFC_1918", "PRIVATE_SERVICE_CONNECT", "PRIVATE_NAT")
@@ -49,58 +48,66 @@ def _fingerprint(subnet: Json) -> str:
     return base64.b64encode(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()[:8]).decode()
 
 
-def _automatic(world: World, region: str) -> Json:
+def _automatic(world: World, region: str, network: str) -> Json:
     cidr = geography.AUTO_SUBNETS[region]
-    clusters = [one for one in world.tables["clusters"].values() if geography.region_of(one["location"]) == region]
     subnet: Json = {
         "kind": "compute#subnetwork",
-        "id": identity(f"{region}/{NETWORK}"),
-        "creationTimestamp": stamp(_CREATED),
-        "name": NETWORK,
-        "network": link(world, f"global/networks/{NETWORK}"),
+        "id": identity(f"{region}/{network}"),
+        "creationTimestamp": stamp(CREATED),
+        "name": network,
+        "network": link(world, f"global/networks/{network}"),
         "ipCidrRange": cidr,
         "gatewayAddress": str(ipaddress.IPv4Network(cidr)[1]),
         "region": link(world, f"regions/{region}"),
-        "selfLink": link(world, f"regions/{region}/subnetworks/{NETWORK}"),
+        "selfLink": link(world, f"regions/{region}/subnetworks/{network}"),
         "privateIpGoogleAccess": False,
         "privateIpv6GoogleAccess": "DISABLE_GOOGLE_ACCESS",
         "purpose": "PRIVATE",
         "stackType": "IPV4_ONLY",
     }
+    return _with_pods(world, region, subnet)
+
+
+def _with_pods(world: World, region: str, subnet: Json) -> Json:
+    """The subnetwork with the Pod ranges of the clusters that are in it."""
     ranges = [
         {"rangeName": one["ipAllocationPolicy"]["clusterSecondaryRangeName"], "ipCidrRange": one["clusterIpv4Cidr"]}
-        for one in clusters
+        for one in world.tables["clusters"].values()
+        if geography.region_of(one["location"]) == region
+        and one["subnetwork"] == subnet["name"]
+        and one["network"] == networks.bare(subnet["network"])
     ]
-    if ranges:
-        subnet["secondaryIpRanges"] = ranges
-    return subnet | {"fingerprint": _fingerprint(subnet)}
+    if not ranges:
+        return subnet if "fingerprint" in subnet else subnet | {"fingerprint": _fingerprint(subnet)}
+    shown = subnet | {"secondaryIpRanges": [*subnet.get("secondaryIpRanges", ()), *ranges]}
+    return shown | {"fingerprint": _fingerprint(shown)}
 
 
-def ranges(world: World) -> Iterator[tuple[ipaddress.IPv4Network, str, str]]:
-    """Every range that is taken in the network, with the subnetwork's name and region."""
+def ranges(world: World, network: str = networks.DEFAULT) -> Iterator[tuple[ipaddress.IPv4Network, str, str]]:
+    """Every range that is taken in a network, with the subnetwork's name and region."""
     for region in geography.AUTO_SUBNETS:
-        subnet = _automatic(world, region)
-        for cidr in (subnet["ipCidrRange"], *(one["ipCidrRange"] for one in subnet.get("secondaryIpRanges", []))):
-            yield ipaddress.IPv4Network(cidr), NETWORK, region
-    for key, subnet in world.tables["subnetworks"].items():
-        region, _, name = key.partition("/")
-        yield ipaddress.IPv4Network(subnet["ipCidrRange"]), name, region
+        for subnet in _of_region(world, region):
+            if networks.bare(subnet["network"]) != network:
+                continue
+            for cidr in (subnet["ipCidrRange"], *(one["ipCidrRange"] for one in subnet.get("secondaryIpRanges", []))):
+                yield ipaddress.IPv4Network(cidr), subnet["name"], region
 
 
-def free_range(world: World, prefix: int) -> str:
+def free_range(world: World, prefix: int, network: str = networks.DEFAULT) -> str:
     """The first range of 10.0.0.0/8 of this prefix length that overlaps nothing; raises ApiError when there is none."""
-    taken = [network for network, _, _ in ranges(world)] + [_AUTO_BLOCK]
+    taken = [taken for taken, _, _ in ranges(world, network)] + [_AUTO_BLOCK]
     for candidate in ipaddress.IPv4Network("10.0.0.0/8").subnets(new_prefix=prefix):
         if not any(candidate.overlaps(one) for one in taken):
             return str(candidate)
-    raise ApiError(400, f'Network "{NETWORK}" has no free range of size /{prefix}.', reason="badRequest")
+    raise ApiError(400, f'Network "{network}" has no free range of size /{prefix}.', reason="badRequest")
 
 
 def _of_region(world: World, region: str) -> list[Json]:
     if region not in geography.REGIONS:
         raise not_found(world, f"regions/{region}")
+    given = [_automatic(world, region, name) for name, row in networks.rows(world).items() if row["auto"]]
     own = [subnet for key, subnet in world.tables["subnetworks"].items() if key.startswith(f"{region}/")]
-    return [_automatic(world, region), *own]
+    return [*given, *(_with_pods(world, region, subnet) for subnet in own)]
 
 
 def _get(call: Call) -> Json:
@@ -145,10 +152,14 @@ def insert_subnet(call: Call) -> Json:
         raise ApiError(
             409, f"The resource 'projects/{world.project}/regions/{region}/subnetworks/{name}' already exists"
         )
-    if not str(body.get("network", "")).endswith(f"projects/{world.project}/global/networks/{NETWORK}"):
-        raise _invalid("network", body.get("network", ""), "The referenced network resource cannot be found.")
-    _check_purpose(body, existing)
-    cidr = _check_range(world, str(body.get("ipCidrRange", "")), region)
+    wanted = str(body.get("network", ""))
+    network = networks.bare(wanted)
+    if network not in networks.rows(world) or not wanted.endswith(
+        f"projects/{world.project}/global/networks/{network}"
+    ):
+        raise _invalid("network", wanted, "The referenced network resource cannot be found.")
+    _check_purpose(body, [one for one in existing if networks.bare(one["network"]) == network])
+    cidr = _check_range(world, str(body.get("ipCidrRange", "")), network)
     purpose = body.get("purpose", "PRIVATE")
     subnet: Json = {
         "kind": "compute#subnetwork",
@@ -156,7 +167,7 @@ def insert_subnet(call: Call) -> Json:
         "creationTimestamp": stamp(world.now()),
         "name": name,
         **({"description": body["description"]} if body.get("description") else {}),
-        "network": link(world, f"global/networks/{NETWORK}"),
+        "network": link(world, f"global/networks/{network}"),
         "ipCidrRange": str(cidr),
         "gatewayAddress": str(cidr[1]),
         "region": link(world, f"regions/{region}"),
@@ -192,7 +203,7 @@ def _check_purpose(body: Json, existing: list[Json]) -> None:
             raise _invalid("purpose", purpose, why)
 
 
-def _check_range(world: World, text: str, region: str) -> ipaddress.IPv4Network:
+def _check_range(world: World, text: str, network: str) -> ipaddress.IPv4Network:
     try:
         cidr = ipaddress.IPv4Network(text)
     except ValueError:
@@ -201,12 +212,12 @@ def _check_range(world: World, text: str, region: str) -> ipaddress.IPv4Network:
         ) from None
     if not 4 <= cidr.prefixlen <= 29:
         raise _invalid("ipCidrRange", text, "The prefix length must be between 4 and 29.")
-    if cidr.overlaps(_AUTO_BLOCK):
+    if cidr.overlaps(_AUTO_BLOCK) and networks.automatic(world, network):
         raise _invalid(
             "ipCidrRange", text, f"Extended subnetworks in auto subnet mode networks cannot overlap with {_AUTO_BLOCK}."
         )
-    for network, name, where in ranges(world):
-        if cidr.overlaps(network):
+    for taken, name, where in ranges(world, network):
+        if cidr.overlaps(taken):
             why = f"Invalid IPCidrRange: {text} conflicts with existing subnetwork '{name}' in region '{where}'."
             raise _invalid("ipCidrRange", text, why)
     return cidr
@@ -217,9 +228,9 @@ def delete_subnet(call: Call) -> Json:
     """Delete a subnetwork that nothing uses."""
     world, region, subnet = call.world, call.path["region"], _get(call)
     path = f"projects/{world.project}/regions/{region}/subnetworks/{subnet['name']}"
-    if subnet["name"] == NETWORK:
+    if f"{region}/{subnet['name']}" not in world.tables["subnetworks"]:
         raise ApiError(400, "Cannot delete auto subnetwork from an auto subnet mode network.", reason="badRequest")
-    user = next(_users(world, region), None) if subnet["purpose"] == "GLOBAL_MANAGED_PROXY" else None
+    user = next(_users(world, region, subnet), None)
     if user is not None:
         message = f"The subnetwork resource '{path}' is already being used by '{user}'"
         raise ApiError(400, message, reason="resourceInUseByAnotherResource")
@@ -228,14 +239,19 @@ def delete_subnet(call: Call) -> Json:
     return _begin(world, "delete", "subnet.delete", region, subnet["name"])
 
 
-def _users(world: World, region: str) -> Iterator[str]:
-    """Forwarding rules whose proxies have their addresses in this region."""
-    for rule in world.tables["forwardingRules"].values():
-        if (
-            f"/regions/{region}/" in rule.get("subnetwork", "")
-            and rule.get("loadBalancingScheme") == "INTERNAL_MANAGED"
-        ):
-            yield rule["selfLink"].removeprefix(f"{BASE}/")
+def _users(world: World, region: str, subnet: Json) -> Iterator[str]:
+    """What keeps a subnetwork: forwarding rules whose proxies have their addresses in it, and clusters."""
+    network = networks.bare(subnet["network"])
+    if subnet["purpose"] == "GLOBAL_MANAGED_PROXY":
+        for rule in world.tables["forwardingRules"].values():
+            internal = rule.get("loadBalancingScheme") == "INTERNAL_MANAGED"
+            here = f"/regions/{region}/" in rule.get("subnetwork", "")
+            if internal and here and networks.bare(rule.get("network", network)) == network:
+                yield rule["selfLink"].removeprefix(f"{BASE}/")
+    for cluster in world.tables["clusters"].values():
+        inside = (cluster["network"], cluster["subnetwork"]) == (network, subnet["name"])
+        if inside and geography.region_of(cluster["location"]) == region:
+            yield cluster["selfLink"].partition("/v1/")[2]
 
 
 def _begin(world: World, kind: str, what: str, region: str, name: str) -> Json:

@@ -192,7 +192,7 @@ class Writer:
             live,
             obj,
             manager=options.manager(request),
-            subresource="status" if place.subresource == "status" else "",
+            subresource=place.subresource if place.subresource in ("scale", "status") else "",
             check=validation.validate,
             dry_run=options.dry_run(request),
         )

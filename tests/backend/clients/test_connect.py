@@ -71,6 +71,7 @@ async def test_an_emulator_that_runs_is_used_and_another_is_started_at_the_pace_
 
     monkeypatch.setattr(control, "start", start)
     monkeypatch.setattr(control, "find", lambda home: instance)
+    monkeypatch.setattr(control, "status", lambda instance: {"speed": 60.0})
     assert (await connect(spec, project="demo-project", home=tmp_path)).project == "demo-project"
     assert started == []
 

@@ -13,35 +13,37 @@ from backend.engine.resource import Resource
 from backend.resources.cluster import GkeCluster
 from backend.resources.fleet import Membership
 from backend.resources.fleet_ingress import FleetIngress
+from backend.resources.iam import IngressAgent, NodeAccount
 from backend.resources.network import ProxySubnet
 from backend.resources.node_pool import NodePool
 from backend.resources.services import EnabledServices
+from backend.resources.sharing import OWN, Teardown
 from backend.spec import GatewaySpec
 
 
-def cloud_rows(spec: GatewaySpec, clients: Clients) -> list[Resource[Any]]:
-    """The rows that live in Google's APIs."""
-    rows: list[Resource[Any]] = [EnabledServices(spec, clients)]
+def cloud_rows(spec: GatewaySpec, clients: Clients, teardown: Teardown = OWN) -> list[Resource[Any]]:
+    """The rows that live in Google's APIs; without exports nothing has to go before the agent's grant."""
+    rows: list[Resource[Any]] = [EnabledServices(spec, clients, teardown), NodeAccount(spec, clients, teardown)]
+    rows += [ProxySubnet(spec, cluster, clients) for cluster in spec.targets]
     for cluster in spec.clusters:
-        rows += [
-            ProxySubnet(spec, cluster, clients),
-            GkeCluster(spec, cluster, clients),
-            NodePool(spec, cluster, clients),
-            Membership(spec, cluster, clients),
-        ]
-    return [*rows, FleetIngress(spec, clients)]
+        rows += [GkeCluster(spec, cluster, clients, teardown), Membership(spec, cluster, clients, teardown)]
+    rows += [NodePool(spec, cluster, clients) for cluster in spec.targets]
+    agent = IngressAgent(spec, clients, teardown)
+    agent.delete_after = frozenset()
+    return [*rows, FleetIngress(spec, clients), agent]
 
 
 class Session:
     """Plans and applies as separate commands would: each time with new resources."""
 
-    def __init__(self, spec: GatewaySpec, clients: Clients) -> None:
+    def __init__(self, spec: GatewaySpec, clients: Clients, teardown: Teardown = OWN) -> None:
+        self.teardown = teardown
         self.spec = spec
         self.clients = clients
         self.events: list[Event] = []
 
     async def plan(self, verb: Verb = Verb.APPLY) -> Plan:
-        return await plan(cloud_rows(self.spec, self.clients), verb)
+        return await plan(cloud_rows(self.spec, self.clients, self.teardown), verb)
 
     async def actions(self, verb: Verb = Verb.APPLY) -> dict[str, tuple[str, str]]:
         """Action and reason of each row."""
@@ -52,12 +54,18 @@ class Session:
         return await self.carry_out(await self.plan(verb))
 
     async def carry_out(self, made: Plan) -> Result:
-        rows = cloud_rows(self.spec, self.clients)
+        rows = cloud_rows(self.spec, self.clients, self.teardown)
         return await apply(made, rows, run=Run("test", self.spec.name, "emulator"), emit=self.events.append)
 
     @property
     def notes(self) -> Sequence[StepNote]:
         return [event.payload for event in self.events if isinstance(event.payload, StepNote)]
+
+
+async def make_node_account(spec: GatewaySpec, clients: Clients) -> None:
+    """Make who nodes run as; without it no cluster is accepted."""
+    row = NodeAccount(spec, clients)
+    await row.apply(row.create(), silent)
 
 
 def silent(text: str, *, operation: str | None = None) -> None:

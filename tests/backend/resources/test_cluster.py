@@ -14,13 +14,13 @@ from backend.emulator.server import Emulator
 from backend.engine.events import Verb
 from backend.engine.resource import Change
 from backend.errors import Busy, InvalidRequest, OperationFailed, StepTimeout
-from backend.resources import cluster_shape, node_pool, versions
+from backend.resources import cluster_shape, node_pool_shape, versions
 from backend.resources.cluster import GkeCluster
 from backend.resources.node_pool import NodePool
 from backend.resources.services import WANTED
 from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
-from tests.backend.resources.rows import Session, Told, silent, with_cluster
+from tests.backend.resources.rows import Session, Told, make_node_account, silent, with_cluster
 
 SERVER_CONFIG = {
     "channels": [
@@ -41,6 +41,12 @@ SCOPES = [
     "https://www.googleapis.com/auth/servicecontrol",
     "https://www.googleapis.com/auth/trace.append",
 ]
+IDENTITY = {
+    "serviceAccount": "mcig-two-regions@demo-project.iam.gserviceaccount.com",
+    "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
+    "workloadMetadataConfig": {"mode": "GKE_METADATA"},
+}
+"""Who nodes are; gcloud sends the default account's scopes in its place."""
 GCLOUD_CLUSTER: dict[str, Any] = {
     "name": "gke-west",
     "initialClusterVersion": "1.34.1-gke.1127000",
@@ -118,9 +124,11 @@ def test_the_cluster_is_asked_for_as_gcloud_does_but_for_the_departures(spec: Ga
 
     body = cluster_shape.body(spec, cluster, project="demo-project", version="1.34.1-gke.1127000")
 
+    (default_pool,) = GCLOUD_CLUSTER["nodePools"]
     assert body == GCLOUD_CLUSTER | {
         "workloadIdentityConfig": {"workloadPool": "demo-project.svc.id.goog"},
         "resourceLabels": MARKS,
+        "nodePools": [default_pool | {"config": default_pool["config"] | IDENTITY}],
     }
 
 
@@ -134,9 +142,9 @@ def test_another_network_is_named(spec: GatewaySpec) -> None:
 
 
 def test_the_pool_is_asked_for_as_gcloud_does_but_for_the_marks(spec: GatewaySpec) -> None:
-    body = node_pool.body(spec, spec.clusters[0].serving_pool)
+    body = node_pool_shape.body(spec, spec.clusters[0].serving_pool, project="demo-project")
 
-    assert body.pop("config") == GCLOUD_POOL["config"] | {"resourceLabels": MARKS}
+    assert body.pop("config") == GCLOUD_POOL["config"] | IDENTITY | {"resourceLabels": MARKS}
     assert body == {key: value for key, value in GCLOUD_POOL.items() if key != "config"}
 
 
@@ -173,12 +181,12 @@ def test_nodes_are_bought_as_the_spec_says(
     pool = spec.to_data()["clusters"][0]["gpu_pool"] | {"provisioning": provisioning, "reservation": reservation}
     wanted = with_cluster(spec, 0, gpu_pool=pool).clusters[0].serving_pool
 
-    body = node_pool.body(spec, wanted)
+    body = node_pool_shape.body(spec, wanted, project="demo-project")
 
     buying = {"spot", "flexStart", "reservationAffinity"}
     assert {key: value for key, value in body["config"].items() if key in buying} == config
     assert body["initialNodeCount"] == count
-    assert flag in node_pool.flags(wanted)
+    assert flag in node_pool_shape.flags(wanted)
     assert ("autoscaling" in body) is (provisioning == "flex-start")
 
 
@@ -193,11 +201,11 @@ async def test_google_knows_every_field_of_the_bodies(spec: GatewaySpec) -> None
             "reservation": "mine" if provisioning == "reservation" else None,
         }
         wanted = with_cluster(spec, 0, gpu_pool=pool).clusters[0].serving_pool
-        message(container_v1.NodePool, node_pool.body(spec, wanted))
+        message(container_v1.NodePool, node_pool_shape.body(spec, wanted, project="demo-project"))
     body = cluster_shape.body(spec, spec.clusters[0], project="p", version="1.35.0-gke.100")
     message(container_v1.Cluster, body)
     for change in cluster_shape.differences(spec, {"name": "bare"}, project="p"):
-        message(container_v1.ClusterUpdate, cluster_shape.update(change))
+        message(container_v1.ClusterUpdate, cluster_shape.update(change, {"name": "bare"}))
 
 
 def existing(spec: GatewaySpec, **changes: Any) -> dict[str, Any]:
@@ -267,8 +275,9 @@ async def test_a_stack_is_made_found_and_taken_away(session: Session) -> None:
 
     assert gone.outcome == "succeeded", [step.error for step in gone.failures]
     left = await session.actions(Verb.DESTROY)
-    assert {name: reason for name, (_, reason) in left.items() if name != "services"} == {
-        name: "absent" for name in left if name != "services"
+    shared = {"services", "iam/mci-agent"}
+    assert {name: reason for name, (_, reason) in left.items() if name not in shared} == {
+        name: "absent" for name in left if name not in shared
     }
 
 
@@ -292,7 +301,7 @@ async def test_the_documents_own_cluster_gets_what_it_lacks_and_stays(session: S
 
     step = row.diff(await row.observe())
     assert [change.field for change in step.changes] == [cluster_shape.WORKLOAD_POOL, cluster_shape.HPA_PROFILE]
-    assert step.reason == "adopted"
+    assert step.reason.startswith("adopted; changed one thing at a time; none restarts nodes")
     await row.apply(step, silent)
     after = row.diff(await row.wait(silent))
 
@@ -346,6 +355,7 @@ async def test_a_stockout_names_the_zone_and_the_way_out(session: Session, monke
         return {"name": name, "status": "DONE", "error": {"code": 8, "message": message}}
 
     clients, spec = session.clients, session.spec
+    await make_node_account(spec, clients)
     row = GkeCluster(spec, spec.clusters[0], clients)
     await row.apply(row.create(), silent)
     await row.wait(silent)
@@ -355,7 +365,8 @@ async def test_a_stockout_names_the_zone_and_the_way_out(session: Session, monke
     with pytest.raises(OperationFailed, match="GCE_STOCKOUT") as caught:
         await pool.wait(silent)
     assert "europe-west3-c" in caught.value.cause
-    assert "gpu_pool.zones" in caught.value.fix
+    assert "gpu_pool.machine_type=a3-highgpu-1g" in caught.value.fix, "the region has no other zone with that GPU"
+    assert "europe-west1" in caught.value.fix
 
 
 class Clock:
@@ -380,6 +391,7 @@ async def slow(tmp_path: Path, clock: Clock, spec: GatewaySpec) -> AsyncIterator
         made = Clients(emulated(running.url, running.token, project="demo-project"), spec)
         await made.services.enable(WANTED)
         clock.now += 3600
+        await make_node_account(spec, made)
         yield made
         await made.close()
 
@@ -448,6 +460,8 @@ def test_the_commands_say_all_that_is_asked_for(spec: GatewaySpec, clients: Clie
         "--hpa-profile=performance",
         "--monitoring=SYSTEM,DCGM",
         "--enable-managed-prometheus",
+        "--service-account=mcig-two-regions@demo-project.iam.gserviceaccount.com --scopes=cloud-platform",
+        "--workload-metadata=GKE_METADATA",
         "--num-nodes=1",
         "--labels=managed-by=mcig,mcig-stack=two-regions",
     ):

@@ -15,7 +15,7 @@ from backend.resources.fleet import Membership, linked
 from backend.resources.fleet_ingress import FEATURE, FleetIngress, Ingress, same_membership
 from backend.resources.services import WANTED
 from backend.spec import GatewaySpec
-from tests.backend.resources.rows import Session, silent
+from tests.backend.resources.rows import Session, make_node_account, silent
 
 LINK = "projects/demo-project/locations/europe-west3/clusters/gke-west"
 
@@ -72,6 +72,7 @@ async def session(spec: GatewaySpec, clients: Clients) -> Session:
     """A project with both clusters."""
     operation = await clients.services.enable(WANTED)
     await clients.services.operation(operation["name"])
+    await make_node_account(spec, clients)
     for cluster in spec.clusters:
         row = GkeCluster(spec, cluster, clients)
         await row.apply(row.create(), silent)

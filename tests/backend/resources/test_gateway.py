@@ -12,14 +12,13 @@ from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action
 from backend.errors import PermissionDenied
 from backend.resources.gateway import (
-    RULES_ANNOTATION,
     GatewayRow,
     addresses_of,
     backend_policy,
-    forwarding_rules_of,
     gateway,
     gateway_key,
     health_policy,
+    parts_of,
     regions_of,
 )
 from backend.resources.objects import KubeObjects
@@ -27,6 +26,7 @@ from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, FakeCompute, Notes, api_server, client_of
 
 Json = dict[str, Any]
+RULES = "networking.gke.io/forwarding-rules"
 ADDRESSES = {"10.156.0.7": "europe-west3", "10.150.0.9": "us-east4"}
 
 
@@ -35,7 +35,7 @@ def rule(address: str, region: str, name: str = "rule") -> Json:
     return {"name": f"{name}-{region}", "IPAddress": address, "subnetwork": subnetwork}
 
 
-RULES = [rule(address, region) for address, region in ADDRESSES.items()]
+EVERY_RULE = [rule(address, region) for address, region in ADDRESSES.items()]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def kube(cluster: KubeCluster) -> AsyncIterator[Kube]:
 
 
 def row_of(spec: GatewaySpec, kube: Kube, compute: FakeCompute | None = None) -> GatewayRow:
-    return gateway(spec, FakeClients({"gke-west": kube}, compute or FakeCompute(list(RULES))).as_clients())
+    return gateway(spec, FakeClients({"gke-west": kube}, compute or FakeCompute(list(EVERY_RULE))).as_clients())
 
 
 def conditions(*names: str, status: str = "True", generation: int = 1) -> list[Json]:
@@ -77,7 +77,7 @@ def become_ready(spec: GatewaySpec, cluster: KubeCluster, *, generation: int = 1
     )
 
 
-@pytest.mark.parametrize("order", list(permutations(RULES)))
+@pytest.mark.parametrize("order", list(permutations(EVERY_RULE)))
 @pytest.mark.parametrize("addresses", list(permutations(ADDRESSES)))
 def test_an_address_has_the_region_of_its_rules_subnetwork(order: tuple[Json, ...], addresses: tuple[str, ...]) -> None:
     others = [rule("10.9.9.9", "asia-east1"), {"name": "global", "IPAddress": "34.1.1.1"}]
@@ -86,9 +86,12 @@ def test_an_address_has_the_region_of_its_rules_subnetwork(order: tuple[Json, ..
 
 def test_what_gke_notes_on_a_gateway_is_read() -> None:
     noted = "/projects/1/global/forwardingRules/a, /projects/1/global/forwardingRules/b"
-    obj = {"metadata": {"annotations": {RULES_ANNOTATION: noted}}}
-    assert forwarding_rules_of(obj) == {"a", "b"}
-    assert forwarding_rules_of({"metadata": {}}) == frozenset()
+    obj = {"metadata": {"annotations": {RULES: noted, "networking.gke.io/url-maps": "/projects/1/global/urlMaps/m"}}}
+    assert {name: parts for name, parts in parts_of(obj).items() if parts} == {
+        RULES: {"a", "b"},
+        "networking.gke.io/url-maps": {"m"},
+    }
+    assert not any(parts_of({"metadata": {}}).values())
     assert addresses_of({}) == []
 
 
@@ -130,7 +133,7 @@ async def test_a_gateway_is_not_ready_before_every_condition_holds(
 async def test_a_region_without_a_forwarding_rule_is_waited_for(
     spec: GatewaySpec, kube: Kube, cluster: KubeCluster
 ) -> None:
-    row = row_of(spec, kube, FakeCompute(RULES[:1]))
+    row = row_of(spec, kube, FakeCompute(EVERY_RULE[:1]))
     await row.apply(row.create(), Notes())
     become_ready(spec, cluster)
     seen = await row.observe()
@@ -163,14 +166,25 @@ async def test_deleting_waits_until_the_load_balancer_is_taken_down(
             self.rules = self.rules[1:]
             return found
 
+        async def backend_services(self) -> list[Json]:
+            found, self.services = self.services, []
+            return found
+
     compute = Slow([rule("10.156.0.7", "europe-west3", "mine"), rule("10.9.9.9", "europe-west3", "theirs")])
+    compute.services = [{"name": "mine"}]
     row = row_of(spec, kube, compute)
     await row.apply(row.create(), Notes())
-    noted = {RULES_ANNOTATION: "/projects/1/global/forwardingRules/mine-europe-west3"}
+    noted = {
+        RULES: "/projects/1/global/forwardingRules/mine-europe-west3",
+        "networking.gke.io/backend-services": "/projects/1/global/backendServices/mine",
+    }
     cluster.store.annotate("gateway.networking.k8s.io/gateways", "default", spec.gateway.name, noted, manager="gke")
     notes = Notes()
     await row.delete(notes)
-    assert notes.texts == ["waiting until forwarding rules mine-europe-west3 are gone"]
+    assert notes.texts == [
+        "waiting until forwarding rules mine-europe-west3 are gone",
+        "waiting until backend services mine are gone",
+    ]
     assert compute.looks == 2
     assert await kube.get(GATEWAY, "default", spec.gateway.name) is None
     assert await kube.get(HTTP_ROUTE, "default", f"{spec.pool.name}-default") is None
@@ -213,7 +227,7 @@ async def test_changing_the_mode_takes_the_other_modes_fields_away(spec: Gateway
     row = backend_policy(in_flight, clients)
     step = row.diff(await row.observe())
     changed = {change.field.rpartition(".")[2] for change in step.changes}
-    assert changed == {"balancingMode", "maxInFlightRequestsPerEndpoint"}
+    assert changed == {"balancingMode", "maxInFlightRequestsPerEndpoint", "customMetrics"}
     await row.apply(step, Notes())
     seen = await row.observe()
     assert seen is not None

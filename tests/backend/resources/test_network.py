@@ -13,7 +13,8 @@ from backend.clients import Clients
 from backend.engine.events import Verb
 from backend.errors import AlreadyExists, InvalidRequest, OperationFailed
 from backend.resources import marks
-from backend.resources.network import ProxySubnet, active_proxy, proposals, taken
+from backend.resources.network import Proxies, ProxySubnet
+from backend.resources.subnets import active_proxy, proposals, taken
 from backend.spec import GatewaySpec
 from tests.backend.resources.rows import Session, silent, with_cluster
 
@@ -111,6 +112,12 @@ async def test_a_project_without_the_api_has_none(spec: GatewaySpec, clients: Cl
     assert await row(spec, clients).observe() is None
 
 
+def made(seen: Proxies) -> dict[str, Any]:
+    """The subnet that has to be there."""
+    assert seen.subnet is not None
+    return seen.subnet
+
+
 async def test_it_is_made_with_marks_in_a_free_range_and_taken_away(spec: GatewaySpec, ready: Clients) -> None:
     subnet = row(spec, ready)
     assert subnet.diff(await subnet.observe()).action == "create"
@@ -118,10 +125,11 @@ async def test_it_is_made_with_marks_in_a_free_range_and_taken_away(spec: Gatewa
     await subnet.apply(subnet.create(), silent)
     seen = await subnet.wait(silent)
 
-    assert seen["name"] == "europe-west3-subnet"
-    assert seen["purpose"] == "GLOBAL_MANAGED_PROXY"
-    assert seen["role"] == "ACTIVE"
-    assert marks.ours(spec, seen["description"])
+    assert seen.subnet is not None
+    assert seen.subnet["name"] == "europe-west3-subnet"
+    assert seen.subnet["purpose"] == "GLOBAL_MANAGED_PROXY"
+    assert seen.subnet["role"] == "ACTIVE"
+    assert marks.ours(spec, seen.subnet["description"])
     assert subnet.diff(seen).action == "no-op"
     await subnet.apply(subnet.create(), silent)
     assert subnet.removal(seen).action == "delete"
@@ -134,9 +142,9 @@ async def test_the_ranges_of_all_regions_differ_whoever_comes_first(spec: Gatewa
     east, west = row(spec, ready, 1), row(spec, ready, 0)
 
     await east.apply(east.create(), silent)
-    second = await east.wait(silent)
+    second = made(await east.wait(silent))
     await west.apply(west.create(), silent)
-    first = await west.wait(silent)
+    first = made(await west.wait(silent))
 
     expected = proposals(spec.regions, [])
     assert first["ipCidrRange"] == str(expected["europe-west3"])
@@ -150,8 +158,8 @@ async def test_a_range_of_the_spec_is_taken_as_it_is_and_kept_clear_of(spec: Gat
     await west.apply(west.create(), silent)
     await east.apply(east.create(), silent)
 
-    assert (await west.wait(silent))["ipCidrRange"] != (await east.wait(silent))["ipCidrRange"]
-    assert (await east.wait(silent))["ipCidrRange"] == str(fixed.clusters[1].proxy_subnet)
+    assert made(await west.wait(silent))["ipCidrRange"] != made(await east.wait(silent))["ipCidrRange"]
+    assert made(await east.wait(silent))["ipCidrRange"] == str(fixed.clusters[1].proxy_subnet)
 
 
 async def test_somebody_elses_is_used_and_left(spec: GatewaySpec, ready: Clients) -> None:
@@ -170,7 +178,10 @@ async def test_a_regional_one_is_explained(spec: GatewaySpec, ready: Clients) ->
     await make(ready, "europe-west3", "old-proxies", "REGIONAL_MANAGED_PROXY", "172.20.0.0/24")
     subnet = row(spec, ready)
 
-    assert subnet.diff(await subnet.observe()).action == "create"
+    step = subnet.diff(await subnet.observe())
+    assert step.action == "create"
+    assert "regional proxy-only subnet old-proxies" in step.reason
+    assert subnet.removal(await subnet.observe()).action == "no-op"
     with pytest.raises(InvalidRequest, match="old-proxies") as caught:
         await subnet.apply(subnet.create(), silent)
     assert "gcloud compute networks subnets delete old-proxies --region=europe-west3" in caught.value.fix

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from backend.clients.kinds import CONFIG_MAP, DEPLOYMENT
 from backend.clients.kube import Kube
 from backend.engine.events import Action
-from backend.engine.resource import About
-from backend.errors import InvalidRequest
+from backend.engine.resource import About, Change, ResourceId, Step
+from backend.errors import Conflict, InvalidRequest
 from backend.resources.compare import differences
 from backend.resources.conditions import deployment_lacking, lacking
+from backend.resources.keys import Key
 from backend.resources.manifests import is_ours
 from backend.resources.manifests_serving import deployment
 from backend.resources.objects import KubeObjects, Seen
@@ -75,7 +76,9 @@ async def test_what_is_not_ours_is_adopted_and_never_changed_or_deleted(spec: Ga
     before = await kube.apply(config_map("one", a="theirs"), manager="kubectl")
     boxes = row(spec, kube, config_map("one", a="1"))
     step = boxes.diff(await boxes.observe())
-    assert (step.action, step.reason) == (Action.NO_OP, "adopted; differs in ConfigMap/one: data.a")
+    assert step.action is Action.NO_OP
+    assert step.reason == 'adopted; left as it is: ConfigMap/one: data.a is "theirs" (set by kubectl), not "1"'
+    assert step.changes == (Change("ConfigMap/one: data.a", "theirs", "1"),)
     assert boxes.removal(await boxes.observe()).action is Action.NO_OP
     await boxes.apply(step, Notes())
     await boxes.delete(Notes())
@@ -253,3 +256,117 @@ def test_a_condition_about_an_older_generation_does_not_count() -> None:
 def test_a_deployment_is_ready_when_the_new_pods_are_all_there_is(status: Json, lack: str | None) -> None:
     obj = {"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status}
     assert deployment_lacking(obj, "servers") == lack
+
+
+async def edited(kube: Kube, name: str, change: Json) -> None:
+    """Change an object as ``kubectl edit`` does: a merge patch by a manager that owns by updating."""
+    await kube._send(
+        "PATCH",
+        f"/api/v1/namespaces/default/configmaps/{name}?fieldManager=kubectl-edit",
+        "edit",
+        body=change,
+        content_type="application/merge-patch+json",
+        writes=True,
+    )
+
+
+async def test_what_kubectl_edit_changed_of_ours_is_shown_and_mended(spec: GatewaySpec, kube: Kube) -> None:
+    boxes = row(spec, kube, config_map("one", a="1", b="2"))
+    await carry_out(boxes)
+    await edited(kube, "one", {"data": {"a": "edited", "b": None, "c": "3"}})
+    with pytest.raises(Conflict, match="kubectl-edit"):
+        await kube.apply(boxes.wanted[next(iter(boxes.wanted))], manager="mcig-test")
+    step = boxes.diff(await boxes.observe())
+    assert [(change.field, change.before, change.after) for change in step.changes] == [
+        ("ConfigMap/one: data.a", "edited", "1"),
+        ("ConfigMap/one: data.b", "absent", "2"),
+    ]
+    assert await carry_out(boxes) is Action.UPDATE
+    found = await kube.get(CONFIG_MAP, "default", "one")
+    assert found is not None
+    assert found["data"] == {"a": "1", "b": "2", "c": "3"}
+    assert await carry_out(boxes) is Action.NO_OP
+
+
+async def test_what_we_no_longer_want_is_shown_and_goes_and_nobody_elses_does(spec: GatewaySpec, kube: Kube) -> None:
+    await carry_out(row(spec, kube, config_map("one", a="1", b="2")))
+    await kube.apply(config_map("one", theirs="3"), manager="mcig-other")
+    boxes = row(spec, kube, config_map("one", a="1"))
+    step = boxes.diff(await boxes.observe())
+    assert step.changes == (Change("ConfigMap/one: data.b", "2", "absent"),)
+    await carry_out(boxes)
+    found = await kube.get(CONFIG_MAP, "default", "one")
+    assert found is not None
+    assert found["data"] == {"a": "1", "theirs": "3"}
+    assert await carry_out(boxes) is Action.NO_OP
+
+
+async def test_no_longer_wanted_items_of_lists_are_shown(spec: GatewaySpec, kube: Kube) -> None:
+    await row(spec, kube, deployment(spec, spec.config)).apply(Step(ResourceId("x"), Action.CREATE), Notes())
+    wanted = deployment(spec, spec.config)
+    pod = wanted["spec"]["template"]["spec"]
+    pod["containers"][0]["env"].pop(0)
+    del pod["initContainers"]
+    del pod["containers"][0]["resources"]["requests"]
+    servers = row(spec, kube, wanted)
+    step = servers.diff(await servers.observe())
+    place = f"Deployment/{spec.model.name}: spec.template.spec"
+    gone = {change.field for change in step.changes if change.after == "absent"}
+    assert {
+        f"{place}.containers[vllm].env[VLLM_USE_V1].value",
+        f"{place}.initContainers[lora-adapter-syncer].image",
+    } <= gone
+    assert f"{place}.containers[vllm].resources.requests.nvidia.com/gpu" in gone
+    assert all(change.after == "absent" for change in step.changes)
+    await servers.apply(step, Notes())
+    assert servers.diff(await servers.observe()).changes == ()
+
+
+async def test_a_difference_of_somebody_elses_names_who_set_it(spec: GatewaySpec, kube: Kube) -> None:
+    theirs = deployment(spec, spec.config)
+    theirs["spec"]["replicas"] = 1
+    theirs["spec"]["template"]["spec"]["containers"][0]["image"] = "vllm/vllm-openai:v0.9.0"
+    await kube.apply(theirs, manager="argocd")
+    before = await kube.get(DEPLOYMENT, "default", spec.model.name)
+    servers = row(spec, kube, deployment(spec, spec.config))
+    step = servers.diff(await servers.observe())
+    assert step.action is Action.NO_OP
+    assert "spec.replicas is 1 (set by argocd), not 6" in step.reason
+    assert 'containers[vllm].image is "vllm/vllm-openai:v0.9.0" (set by argocd)' in step.reason
+    await servers.apply(step, Notes())
+    assert await kube.get(DEPLOYMENT, "default", spec.model.name) == before
+
+
+async def test_a_set_that_somebody_else_made_gets_nothing_added(spec: GatewaySpec, kube: Kube) -> None:
+    await kube.apply(config_map("one"), manager="helm")
+    anchor = Key(CONFIG_MAP, "default", "one")
+    boxes = row(spec, kube, config_map("one"), config_map("two"), anchor=anchor)
+    step = boxes.diff(await boxes.observe())
+    assert (step.action, step.reason) == (Action.NO_OP, "adopted; left as it is: ConfigMap/two is absent")
+    await boxes.apply(step, Notes())
+    assert await kube.get(CONFIG_MAP, "default", "two") is None
+    ours = row(spec, kube, config_map("two"), config_map("three"), anchor=Key(CONFIG_MAP, "default", "two"))
+    assert await carry_out(ours) is Action.CREATE
+
+
+async def test_replicas_that_an_autoscaler_set_survive_another_change(spec: GatewaySpec, kube: Kube) -> None:
+    servers = row(spec, kube, deployment(spec, spec.config))
+    await servers.apply(servers.create(), Notes())
+    path = f"/apis/apps/v1/namespaces/default/deployments/{spec.model.name}/scale"
+    scale = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": spec.model.name, "namespace": "default"},
+        "spec": {"replicas": 2},
+    }
+    manager = "fieldManager=horizontal-pod-autoscaler"
+    await kube._send("PUT", f"{path}?{manager}", "scale", body=scale, writes=True)
+    newer = GatewaySpec.model_validate(spec.to_data() | {"model": {"image": "vllm/vllm-openai:v0.9.1"}})
+    changed = row(newer, kube, deployment(newer, newer.config))
+    step = changed.diff(await changed.observe())
+    assert [change.field.rpartition(".")[2] for change in step.changes] == ["image"]
+    await changed.apply(step, Notes())
+    found = await kube.get(DEPLOYMENT, "default", spec.model.name)
+    assert found is not None
+    assert found["spec"]["replicas"] == 2
+    assert changed.diff(await changed.observe()).action is Action.NO_OP

@@ -1,20 +1,32 @@
 """The pool on a cluster, and its export, which owns one annotation and nothing else."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from backend.clients.kinds import CUSTOM_RESOURCE_DEFINITION, INFERENCE_POOL, POOL_IMPORT
+from backend.clients.kinds import (
+    BACKEND_POLICY,
+    CUSTOM_RESOURCE_DEFINITION,
+    DEPLOYMENT,
+    HEALTH_CHECK_POLICY,
+    INFERENCE_POOL,
+    NAMESPACE,
+    POOL_IMPORT,
+    Kind,
+)
 from backend.clients.kube import Kube
 from backend.engine.events import Action
 from backend.errors import Conflict
 from backend.resources import manifests, manifests_crd
 from backend.resources.chart import pool_objects
-from backend.resources.pool import Export, Exported, objective, objective_crd, pool
+from backend.resources.export import Export, Exported
+from backend.resources.objects import Seen
+from backend.resources.pool import objective, objective_crd, pool
 from backend.spec import GatewaySpec
-from tests.backend.kubes import FakeClients, Notes, api_server, client_of
+from tests.backend.kubes import FakeClients, FakeCompute, Notes, api_server, client_of
 
 Json = dict[str, Any]
 Kubes = dict[str, Kube]
@@ -71,19 +83,98 @@ async def test_every_object_of_the_pool_is_taken_and_then_as_wanted(spec: Gatewa
     assert await row.observe() is None
 
 
-async def test_a_pool_that_helm_installed_is_adopted_without_drift(spec: GatewaySpec, kubes: Kubes) -> None:
-    kube = kubes["gke-west"]
-    for obj in pool_objects(spec):
+Made = dict[tuple[str, str], Json]
+
+
+async def helm_installed(spec: GatewaySpec, kube: Kube, *, monitoring: bool = True) -> Made:
+    """Install the chart as Helm does: created by the manager ``helm``, with its labels and annotations."""
+    chart = GatewaySpec.model_validate(spec.to_data() | {"pool": {"monitoring": monitoring}})
+    made: Made = {}
+    for obj in pool_objects(chart):
         labels = obj["metadata"].get("labels", {}) | {"app.kubernetes.io/managed-by": "Helm"}
         labels |= {"app.kubernetes.io/version": "v1.1.0"}
-        notes = {"meta.helm.sh/release-name": spec.pool.name} | obj["metadata"].get("annotations", {})
+        notes = {"meta.helm.sh/release-name": spec.pool.name, "meta.helm.sh/release-namespace": spec.pool.namespace}
+        notes |= obj["metadata"].get("annotations", {})
         meta = obj["metadata"] | {"labels": labels, "annotations": notes}
-        await kube.apply(obj | {"metadata": meta}, manager="helm")
-    row = pool(spec, spec.config, FakeClients(kubes).as_clients())
+        found = await kube.create(obj | {"metadata": meta}, manager="helm")
+        made[obj["kind"], meta["name"]] = found
+    return made
+
+
+async def versions(kube: Kube, objects: Made) -> dict[str, str]:
+    """Resource versions: an object that was written has another."""
+    found = {}
+    for obj in objects.values():
+        meta = obj["metadata"]
+        now = await kube.get(Kind.of(obj), meta.get("namespace"), meta["name"])
+        found[f"{obj['kind']}/{meta['name']}"] = "" if now is None else now["metadata"]["resourceVersion"]
+    return found
+
+
+@pytest.mark.parametrize("monitoring", [True, False])
+async def test_a_pool_that_helm_installed_is_adopted_and_only_exported(
+    spec: GatewaySpec, kubes: Kubes, monitoring: bool
+) -> None:
+    kube, clients = kubes["gke-west"], FakeClients(kubes).as_clients()
+    made = await helm_installed(spec, kube, monitoring=monitoring)
+    before = await versions(kube, made)
+    row = pool(spec, spec.config, clients)
     step = row.diff(await row.observe())
     assert [change.field for change in step.changes] == ["status"]
-    assert step.reason == "adopted"
+    missing = [] if monitoring else [f"{key} is absent" for key in list(row.wanted)[-7:]]
+    assert step.reason == ("; ".join(["adopted; left as it is: " + missing[0], *missing[1:]]) if missing else "adopted")
+    await row.apply(step, Notes())
+    await export(spec, kubes).apply(row.create(), Notes())
+    after = await versions(kube, made)
+    assert {name for name in after if after[name] != before[name]} == {f"InferencePool/{spec.pool.name}"}
     assert row.removal(await row.observe()).action is Action.NO_OP
+    await export(spec, kubes).delete(Notes())
+    await row.delete(Notes())
+    pool_now = await kube.get(INFERENCE_POOL, "default", spec.pool.name)
+    assert pool_now is not None
+    assert pool_now["metadata"]["annotations"] == made["InferencePool", spec.pool.name]["metadata"]["annotations"]
+    assert pool_now["spec"] == made["InferencePool", spec.pool.name]["spec"]
+    assert all((await versions(kube, made)).values())
+
+
+async def test_the_charts_own_policies_are_never_waited_for(spec: GatewaySpec, kubes: Kubes) -> None:
+    row = pool(spec, spec.config, FakeClients(kubes).as_clients())
+    await row.apply(row.create(), Notes())
+    seen = await row.observe()
+    assert seen is not None
+    policies = [obj for key, obj in seen.objects.items() if key.kind in {BACKEND_POLICY, HEALTH_CHECK_POLICY}]
+    assert [policy.get("status") for policy in policies] == [None, None]
+    picker = next(key for key in seen.objects if key.kind is DEPLOYMENT)
+    counts = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1}
+    running = seen.objects[picker] | {"status": counts}
+    assert row.diff(Seen({**seen.objects, picker: running})).action is Action.NO_OP
+
+
+async def test_withdrawing_waits_until_the_pools_endpoint_groups_are_gone(spec: GatewaySpec, kubes: Kubes) -> None:
+    kube = kubes["gke-west"]
+    await kube.apply(the_pool(spec), manager="helm")
+    system = await kube.get(NAMESPACE, None, "kube-system")
+    assert system is not None
+    tie = {"cluster-uid": system["metadata"]["uid"], "namespace": "default", "service-name": spec.pool.name}
+
+    class Slow(FakeCompute):
+        async def endpoint_groups(self) -> list[Json]:
+            found = await super().endpoint_groups()
+            self.groups = [group for group in self.groups if group["name"] != "ours"]
+            return found
+
+    groups = [
+        {"name": "ours", "description": json.dumps(tie | {"port": "8000"})},
+        {"name": "of-another-cluster", "description": json.dumps(tie | {"cluster-uid": "other"})},
+        {"name": "by-hand", "description": "not JSON"},
+        {"name": "bare"},
+    ]
+    clients = FakeClients(kubes, Slow(groups=groups)).as_clients()
+    row = Export(spec, spec.config, clients)
+    await row.apply(row.create(), Notes())
+    notes = Notes()
+    await row.delete(notes)
+    assert notes.texts == ["waiting until network endpoint groups ours are gone"]
 
 
 async def test_an_export_sets_one_annotation_of_somebody_elses_pool(spec: GatewaySpec, kubes: Kubes) -> None:

@@ -7,7 +7,7 @@ import pytest
 from backend.clients import Clients
 from backend.engine.events import Verb
 from backend.errors import OperationFailed
-from backend.resources.services import DOCUMENTED, ON_BY_DEFAULT, WANTED, EnabledServices
+from backend.resources.services import DOCUMENTED, ON_BY_DEFAULT, WANTED, Apis, EnabledServices
 from backend.spec import GatewaySpec
 from tests.backend.resources.rows import Session, Told, silent
 
@@ -40,7 +40,7 @@ async def test_what_is_missing_is_enabled_in_one_operation(row: EnabledServices,
     }
     told = Told()
     await row.apply(step, told)
-    assert await row.wait(silent) == WANTED
+    assert await row.wait(silent) == Apis(WANTED)
     assert len(told.operations) == 1
     assert row.diff(await row.observe()).action == "no-op"
 

@@ -11,7 +11,7 @@ from backend.resources import verify as module
 from backend.resources.gateway import GatewayRow
 from backend.resources.objects import Seen
 from backend.resources.verify import Verify, served_name, verify
-from backend.spec import GatewaySpec
+from backend.spec import ClusterSpec, GatewaySpec
 from tests.backend.kubes import FakeClients, Notes
 
 ADDRESSES = {"10.156.0.7": "europe-west3", "10.150.0.9": "us-east4"}
@@ -54,6 +54,18 @@ class Gateway:
         return Answer(status, address, region, ask.model, "id", text=told, error=error)
 
 
+@pytest.fixture(autouse=True)
+def metric_looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every cluster's model servers report the policy's metric; gives the clusters that were looked at."""
+    looked: list[str] = []
+
+    async def reported(spec: GatewaySpec, cluster: ClusterSpec, *_: Any) -> None:
+        looked.append(cluster.name)
+
+    monkeypatch.setattr(module, "metric_reported", reported)
+    return looked
+
+
 @pytest.fixture
 def instantly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other without a pause."""
@@ -71,6 +83,15 @@ async def test_every_address_is_asked_and_its_answer_told(spec: GatewaySpec, mon
     ]
     assert {ask.model for _, ask in gateway.asked} == {"food-review-1"}
     assert {ask.objective for _, ask in gateway.asked} == {"food-review"}
+
+
+@pytest.mark.parametrize(("mode", "looked"), [("CUSTOM_METRICS", {"gke-west", "gke-east"}), ("IN_FLIGHT", set())])
+async def test_the_metric_is_looked_for_where_traffic_is_balanced_by_it(
+    spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch, metric_looks: list[str], mode: str, looked: set[str]
+) -> None:
+    monkeypatch.setattr(module, "prompt", Gateway((200, "Naples.")))
+    await row_of(GatewaySpec.model_validate(spec.to_data() | {"balancing": {"mode": mode}})).wait(Notes())
+    assert set(metric_looks) == looked
 
 
 @pytest.mark.usefixtures("instantly")

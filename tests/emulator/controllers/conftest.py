@@ -121,13 +121,19 @@ class Cluster:
         return status
 
 
+def agent_binding() -> Json:
+    """The grant without which the multi-cluster controller does nothing."""
+    agent = f"service-{World.project_number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+    return {"role": "roles/container.admin", "members": [f"serviceAccount:{agent}"]}
+
+
 class World:
-    """The world double."""
+    """The world double; the multi-cluster controller's agent has its grant."""
 
     project, project_number, token = "demo-project", "415104041262", "secret"
 
     def __init__(self) -> None:
-        self.tables: dict[str, dict[str, Any]] = {}
+        self.tables: dict[str, dict[str, Any]] = {"iam": {"bindings": [agent_binding()]}}
         self.kube: dict[str, Cluster] = {}
         self.pace, self.kubelet, self.gateway = Pace(), Kubelet(), Proxy()
         self.time = 1_700_000_000.0

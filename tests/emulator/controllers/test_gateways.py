@@ -132,6 +132,33 @@ async def test_without_its_proxy_subnet_a_gateway_is_invalid_and_recovers(world:
     assert kit.conditions(west.status(GATEWAYS, NAME))["Programmed"] == ("True", "Programmed")
 
 
+async def test_without_its_agents_grant_the_controller_programs_nothing(world: Any, kit: Any) -> None:
+    grant = world.tables["iam"].pop("bindings")
+    west, _ = kit.two_regions(world)
+    west.add(kit.gateway("europe-west3", "us-east4"))
+    await world.settle()
+    status = west.status(GATEWAYS, NAME)
+    assert kit.conditions(status)["Programmed"] == ("False", "Invalid")
+    (message,) = [each["message"] for each in status["conditions"] if each["type"] == "Programmed"]
+    assert 'Required "container.clusters.get" permission(s)' in message
+    assert world.tables.get("forwardingRules", {}) == {}
+    world.tables["iam"]["bindings"] = [grant[0] | {"condition": {"expression": "false"}}]
+    await world.settle()
+    assert kit.conditions(west.status(GATEWAYS, NAME))["Programmed"] == ("False", "Invalid")
+    world.tables["iam"]["bindings"] = grant
+    await world.settle()
+    assert kit.conditions(west.status(GATEWAYS, NAME))["Programmed"] == ("True", "Programmed")
+
+
+async def test_a_grant_taken_away_too_early_leaves_the_load_balancer_standing(world: Any, kit: Any) -> None:
+    west, _ = await served(world, kit)
+    world.tables["iam"].pop("bindings")
+    west.store.delete(GATEWAYS, "default", NAME)
+    await world.settle()
+    assert west.one(GATEWAYS, NAME)["metadata"]["deletionTimestamp"]
+    assert len(world.tables["forwardingRules"]) == 2
+
+
 async def test_a_region_that_is_added_later_needs_its_proxy_subnet_too(world: Any, kit: Any) -> None:
     west, _ = await served(world, kit)
     obj = west.one(GATEWAYS, NAME)

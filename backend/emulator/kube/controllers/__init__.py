@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 
 from backend.emulator.kube.controllers import (
+    autoscaler,
     dataplane,
     deployments,
     exports,
@@ -27,6 +28,7 @@ from backend.emulator.kube.controllers.seams import World
 from backend.emulator.kube.controllers.turn import Turn
 
 CONTROLLERS = (
+    autoscaler,
     nodes,
     fleet,
     jobs,

@@ -1,11 +1,12 @@
 """Gateways of the cross-region internal class on the config cluster: programmed, reported, taken down.
 
-Invariant: a Gateway that has an address has its Compute resources, and keeps its finalizer until they are gone.
+Invariant: a Gateway that has an address has its Compute resources, and keeps its finalizer until they are gone. Without
+its agent's grant the controller neither programs nor clears anything.
 """
 
 from __future__ import annotations
 
-from backend.emulator.kube.controllers import compute, loadbalancer
+from backend.emulator.kube.controllers import agent, compute, loadbalancer
 from backend.emulator.kube.controllers.fleet import CROSS_REGION_INTERNAL, MANAGER, config_cluster
 from backend.emulator.kube.controllers.objects import (
     Condition,
@@ -88,11 +89,16 @@ def program(turn: Turn, config: Cluster, gateway: Object) -> None:
     """One step of a Gateway that is there to stay."""
     store, world, namespace, name = config.store, turn.world, namespace_of(gateway), name_of(gateway)
     programmed = is_true(gateway, "Programmed")
+    if fault := agent.refusal(world, config.key):
+        if not programmed:
+            unhealthy = Condition(HEALTHY, "Unknown", "Pending", "Gateway is not programmed")
+            report(turn, config, gateway, vips=[], health=unhealthy, fault=fault)
+        return
     held = world.tables.get("addresses", {})
     try:
         wanted = loadbalancer.regions(gateway, config.key)
         fresh = [region for region in wanted if loadbalancer.address_key(gateway, region) not in held]
-        loadbalancer.check_proxies(world, gateway, fresh)
+        loadbalancer.check_proxies(world, config.key, gateway, fresh)
     except loadbalancer.Unsupported as unsupported:
         fault = str(unsupported)
         unhealthy = Condition(HEALTHY, "False", "Error", f"Gateway: Invalid : {fault}")
@@ -126,6 +132,8 @@ async def reconcile(turn: Turn) -> None:
             if FINALIZER not in finalizers:
                 config.store.add_finalizer(GATEWAYS, namespace, name, FINALIZER)
             program(turn, config, config.store.get(GATEWAYS, namespace, name) or gateway)
+        elif agent.refusal(turn.world, config.key):
+            continue
         elif FINALIZER in finalizers and turn.waited(
             "gateway.delete", f"{config.key}/{path_of(gateway)}", uid_of(gateway)
         ):

@@ -48,13 +48,15 @@ def regions(gateway: Object, cluster: str) -> list[str]:
     return list(dict.fromkeys(found)) or [region_of(cluster.partition("/")[0])]
 
 
-def check_proxies(world: World, gateway: Object, wanted: list[str]) -> None:
+def check_proxies(world: World, cluster: str, gateway: Object, wanted: list[str]) -> None:
     """Raise Unsupported unless every region has an active proxy-only subnetwork for cross-region load balancers."""
+    network = compute.network_url(world, cluster)
     fitting = {"purpose": "GLOBAL_MANAGED_PROXY", "role": "ACTIVE", "state": "READY"}
     ready = {
         key.partition("/")[0]
         for key, row in world.tables.get("subnetworks", {}).items()
         if fitting.items() <= {name: row.get(name) for name in fitting}.items()
+        and row.get("network", network) == network
     }
     for region in wanted:
         if region not in ready:

@@ -1,13 +1,14 @@
 """Node pools to Nodes.
 
 A cluster's Nodes follow its node pools in `tables["clusters"]`: one managed instance group per zone,
-`initialNodeCount` machines in each. Invariant: the Nodes of a pool exist exactly while the pool is one that has
-machines, and their names never change.
+`initialNodeCount` machines in each, or as many as the autoscaler has made of a pool that scales. Invariant: the Nodes
+of a pool exist exactly while the pool is one that has machines, and their names never change.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from backend.emulator.google.geography import MACHINES, Machine, region_of
@@ -53,14 +54,17 @@ def groups(cluster: str, row: Object, pool: Object) -> dict[str, str]:
     return found
 
 
-def wanted(cluster: str, row: Object) -> dict[str, tuple[Object, str]]:
-    """Node name -> (its node pool, its zone) for every machine that the row's node pools have."""
+def wanted(cluster: str, row: Object, grown: Mapping[str, Mapping[str, int]]) -> dict[str, tuple[Object, str]]:
+    """Node name -> (its node pool, its zone) for every machine that the row's node pools have.
+
+    `grown` is the size by zone of pools that the autoscaler has changed, by "LOCATION/CLUSTER/POOL".
+    """
     return {
         f"{group}-{suffix(4, group, index, alphabet=BASE36)}": (pool, zone)
         for pool in row.get("nodePools", ())
         if pool.get("status") in WITH_MACHINES
         for zone, group in groups(cluster, row, pool).items()
-        for index in range(int(pool.get("initialNodeCount", 0)))
+        for index in range(grown.get(f"{cluster}/{pool['name']}", {}).get(zone, int(pool.get("initialNodeCount", 0))))
     }
 
 
@@ -90,6 +94,8 @@ def node(name: str, pool: Object, zone: str, project: str) -> Object:
     ]
     if config.get("spot"):
         labels["cloud.google.com/gke-spot"] = "true"
+    if config.get("flexStart"):
+        labels["cloud.google.com/gke-flex-start"] = "true"
     if count:
         labels["cloud.google.com/gke-accelerator"] = accelerator
         labels["cloud.google.com/gke-accelerator-count"] = str(count)
@@ -178,7 +184,7 @@ def free_pod_range(store: Store, pods: IPv4Network, name: str) -> str:
 def reconcile_cluster(turn: Turn, cluster: Cluster, row: Object) -> None:
     """Bring the Nodes of one cluster in line with its node pools."""
     store = cluster.store
-    machines = wanted(cluster.key, row)
+    machines = wanted(cluster.key, row, turn.world.tables.get("machines", {}))
     present = {name_of(each) for each in store.list("/nodes")}
     for name in sorted(present - machines.keys()):
         store.delete("/nodes", None, name)

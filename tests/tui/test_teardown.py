@@ -1,0 +1,120 @@
+"""What a destroy asks for and tells beyond its plan."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from backend.engine.events import Action, Verb
+from backend.engine.plan import Plan, PlannedStep
+from backend.engine.resource import About, ResourceId, Step
+from backend.errors import UsageError
+from backend.places import Places
+from backend.resources.cluster import ADOPTED
+from backend.resources.leftovers import Leftover
+from backend.stack import Stack
+from tui import cli
+from tui.commands import teardown
+from tui.console import Console
+from tui.interrupts import Interrupts
+from tui.invocation import Invocation
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody sits at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def planned(resource: str, action: Action, reason: str) -> PlannedStep:
+    step = Step(ResourceId(resource), action, reason=reason)
+    return PlannedStep(step, frozenset(), About("x"), drifted=False)
+
+
+@pytest.fixture
+def made() -> Plan:
+    """A destroy that takes one adopted cluster along."""
+    return Plan(
+        Verb.DESTROY,
+        (
+            planned("cluster/theirs", Action.DELETE, f"{ADOPTED}: it costs about 0.55 USD/h"),
+            planned("cluster/ours", Action.DELETE, ""),
+            planned("subnet/us-east4", Action.NO_OP, "absent"),
+            planned("services", Action.NO_OP, "left enabled: `gcloud services disable x`"),
+        ),
+    )
+
+
+def stack(*left: Leftover) -> Stack:
+    """A stack that is asked for nothing but what it says of plans and leftovers."""
+    made = Stack(
+        cast("Any", argparse.Namespace(name="two-regions")),
+        connection=cast("Any", None),
+        clients=cast("Any", None),
+        resources=(),
+        places=Places.of({"MCIG_HOME": "/nowhere"}),
+    )
+
+    async def leftovers() -> tuple[Leftover, ...]:
+        return left
+
+    made.leftovers = leftovers  # type: ignore[method-assign]
+    return made
+
+
+def invocation(typed: str, *, terminal: bool = True, yes: bool = False) -> Invocation:
+    stream = Terminal if terminal else io.StringIO
+    console = Console({}, out=stream(), err=io.StringIO(), stdin=stream(typed))
+    return Invocation({}, Places.of({"MCIG_HOME": "/nowhere"}), console, Interrupts(print), yes=yes)
+
+
+def options(*arguments: str) -> argparse.Namespace:
+    return cli.parser().parse_args(["destroy", "two-regions", *arguments])
+
+
+def test_nothing_shared_or_adopted_goes_unasked() -> None:
+    assert teardown.wishes(options()) == {"shared": False, "include_adopted": False}
+    wishes = teardown.wishes(options("--shared", "--include-adopted"))
+    assert wishes == {"shared": True, "include_adopted": True}
+    assert teardown.wishes(cli.parser().parse_args(["apply", "x"])) == {"shared": False, "include_adopted": False}
+
+
+def test_the_stack_knows_which_clusters_of_a_plan_were_adopted(made: Plan) -> None:
+    assert stack().adopted(made) == ("theirs",)
+
+
+@pytest.mark.parametrize(("typed", "agreed"), [("theirs\n", True), ("y\n", False), ("\n", False), ("", False)])
+def test_an_adopted_cluster_goes_by_its_own_name_only(made: Plan, typed: str, *, agreed: bool) -> None:
+    asked = invocation(typed, yes=True)
+
+    assert teardown.confirmed(asked, options("--yes", "--include-adopted"), stack(), made) is agreed
+    assert "theirs was not made by mcig. Type its name" in cast("io.StringIO", asked.console.out).getvalue()
+
+
+def test_without_a_terminal_a_yes_is_not_enough(made: Plan) -> None:
+    nobody = invocation("", terminal=False, yes=True)
+
+    with pytest.raises(UsageError, match="theirs was not made by mcig") as caught:
+        teardown.confirmed(nobody, options("--yes", "--include-adopted"), stack(), made)
+    assert "--confirm=theirs" in caught.value.fix
+    assert teardown.confirmed(nobody, options("--include-adopted", "--confirm=theirs"), stack(), made)
+    with pytest.raises(UsageError):
+        teardown.confirmed(nobody, options("--include-adopted", "--confirm=ours"), stack(), made)
+
+
+async def test_what_is_left_is_told_with_what_undoes_it(made: Plan, tmp_path: Path) -> None:
+    style = Console({}, out=io.StringIO()).style
+    part = Leftover("forwarding-rules", "gkemcg1-x", "gcloud compute forwarding-rules delete gkemcg1-x --global")
+
+    text = "\n".join(await teardown.remains(stack(part), made, style))
+
+    assert "services: left enabled: `gcloud services disable x`" in text
+    assert "subnet/us-east4" not in text
+    assert "Probably left by a gateway of two-regions" in text
+    assert "forwarding-rules gkemcg1-x: `gcloud compute forwarding-rules delete" in " ".join(text.split())
+    assert await teardown.remains(stack(part), Plan(Verb.APPLY, made.steps), style) == []

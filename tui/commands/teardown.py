@@ -1,0 +1,94 @@
+"""What a destroy asks and tells beyond its plan: shared and adopted things, and what is left standing.
+
+Invariants: a cluster that mcig did not make goes only after its own name was typed, at the terminal or beforehand with
+``--confirm``; a destroy never ends without saying what remains and what would undo it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from backend.engine.events import Action, Verb
+from backend.errors import UsageError
+
+if TYPE_CHECKING:
+    from backend.engine.plan import Plan
+    from backend.stack import Stack
+    from tui.invocation import Invocation
+    from tui.style import Style
+
+ABSENT = "absent"
+"""The reason of a step that has nothing to take away."""
+
+
+def add_options(destroy: argparse.ArgumentParser) -> None:
+    """Declare what only destroy takes."""
+    destroy.add_argument(
+        "--shared",
+        action="store_true",
+        help="also disable APIs and take back the multi-cluster controller's role, where nobody else needs them",
+    )
+    destroy.add_argument(
+        "--include-adopted",
+        action="store_true",
+        help="also delete clusters that mcig did not make; asks for the name of each",
+    )
+    destroy.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="CLUSTER",
+        help="the name that --include-adopted would ask for; may be repeated",
+    )
+
+
+def wishes(options: argparse.Namespace) -> dict[str, bool]:
+    """What was asked for besides the stack itself, as `open_stack` takes it."""
+    return {
+        "shared": getattr(options, "shared", False),
+        "include_adopted": getattr(options, "include_adopted", False),
+    }
+
+
+def confirmed(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> bool:
+    """Have the name of each adopted cluster that is to go typed; raises ``UsageError`` when nobody can be asked."""
+    going = [name for name in stack.adopted(made) if name not in getattr(options, "confirm", ())]
+    if going and not invocation.console.terminal:
+        typed = " ".join(f"--confirm={name}" for name in going)
+        raise UsageError(
+            f"{', '.join(going)} was not made by mcig, and there is no terminal to ask at",
+            cause="--yes alone does not delete clusters that were only adopted",
+            fix=f"add {typed}, or leave --include-adopted out",
+        )
+    for name in going:
+        with invocation.interrupts.at_once():
+            typed = invocation.console.answer(f"\n{name} was not made by mcig. Type its name to delete it:")
+        if typed != name:
+            return False
+    return True
+
+
+async def remains(stack: Stack, made: Plan, style: Style) -> list[str]:
+    """What a finished destroy left, each with what undoes it; empty when nothing is left."""
+    if made.verb is not Verb.DESTROY:
+        return []
+    lines = [line for step in _kept(made) for line in style.wrap(step, first="  - ", indent="    ")]
+    probable = [
+        line
+        for part in await stack.leftovers()
+        for line in style.wrap(f"{part.kind} {part.name}: `{part.command}`", first="  - ", indent="    ")
+    ]
+    if lines:
+        lines = ["", "What remains, and why:", *lines]
+    if probable:
+        told = f"Probably left by a gateway of {stack.spec.name}, by their names; look before you delete them:"
+        lines += ["", *style.wrap(told), *probable]
+    return lines
+
+
+def _kept(made: Plan) -> Iterator[str]:
+    for step in made.steps:
+        if step.action is Action.NO_OP and step.step.reason and step.step.reason != ABSENT:
+            yield f"{step.resource}: {step.step.reason}"
