@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from backend.engine.events import Action, Verb
 from backend.engine.plan import LEFT_OUT, Plan, PlannedStep
@@ -15,7 +16,7 @@ from backend.engine.resource import Resource, ResourceId, Step
 from backend.errors import Conflict, UsageError
 
 
-def known(name: str, resources: Iterable[Resource[object]]) -> ResourceId:
+def known(name: str, resources: Iterable[Resource[Any]]) -> ResourceId:
     """The id of one of the resources; raises ``UsageError`` with the nearest ones for another name."""
     ids = [resource.id for resource in resources]
     if name in ids:

@@ -25,6 +25,7 @@ from backend.resources import (
     node_pool,
     pool,
     relay,
+    secret,
     services,
     serving,
 )
@@ -102,7 +103,7 @@ def declare(
     for cluster in spec.targets:
         rows += [
             node_pool.NodePool(spec, cluster, clients),
-            serving.hf_token_secret(spec, cluster, clients, hf_token=hf_token),
+            secret.hf_token_secret(spec, cluster, clients, hf_token=hf_token),
             pool.objective_crd(spec, cluster, clients),
             serving.model_server(spec, cluster, clients, rollouts=rollouts),
             pool.pool(spec, cluster, clients),

@@ -199,8 +199,10 @@ class FleetIngress(Resource[Ingress]):
         kube = self._clients.kube(self._config.name)
         try:
             gateways, *configs = await asyncio.gather(kube.list(GATEWAY), *(kube.list(kind) for kind in CONFIG_OBJECTS))
-        except (NotFound, Unavailable, PermissionDenied):
+        except NotFound:
             return ()
+        except (Unavailable, PermissionDenied):
+            return (f"whatever is on {self._config.name}, which could not be asked",)
         found = [
             f"Gateway {_path(one)}"
             for one in gateways

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-import pytest
-
 from tests.journeys.terminal import Terminal, events_until, kill
 
 
@@ -22,19 +20,17 @@ def end(terminal: Terminal, how: str) -> None:
         os.kill(pid(terminal), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_a_finished_stack_is_as_wanted_and_answers_again(terminal: Terminal, how: str) -> None:
+def test_a_finished_stack_is_as_wanted_and_answers_again(terminal: Terminal) -> None:
     terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
     doors = terminal.mcig("status", "--json").document["addresses"]
-    end(terminal, how)
-    planned = terminal.mcig("plan", "rehearsal", "--speed", "max", "--json", "--detailed-exitcode")
-    assert {step["action"] for step in planned.document["steps"]} == {"no-op"}
-    assert "started the emulated cloud" in planned.err
-    answers = terminal.mcig("prompt", "rehearsal", "Are you back?", "--json").document
-    assert [(answer["status"], answer["served_by"]["cluster"]) for answer in answers] == [
-        (200, "gke-west"),
-        (200, "gke-east"),
-    ]
+    for how in ("stopped", "killed"):
+        end(terminal, how)
+        planned = terminal.mcig("plan", "rehearsal", "--speed", "max", "--json", "--detailed-exitcode")
+        assert {step["action"] for step in planned.document["steps"]} == {"no-op"}, how
+        assert "started the emulated cloud" in planned.err
+        answers = terminal.mcig("prompt", "rehearsal", "Are you back?", "--json").document
+        served = [(answer["status"], answer["served_by"]["cluster"]) for answer in answers]
+        assert served == [(200, "gke-west"), (200, "gke-east")], how
     assert terminal.mcig("status", "--json").document["addresses"] == doors
 
 

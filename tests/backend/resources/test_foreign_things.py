@@ -13,6 +13,7 @@ from backend.clients.connect import Connection
 from backend.clients.kinds import GATEWAY
 from backend.emulator.server import Emulator
 from backend.engine.events import Verb
+from backend.errors import Unavailable
 from backend.resources import cluster_shape, leftovers, marks
 from backend.resources.cluster import ADOPTED, GkeCluster
 from backend.resources.fleet import Membership
@@ -155,6 +156,22 @@ async def test_a_single_cluster_gateway_is_no_reason_to_keep_the_controller(
     row = FleetIngress(session.spec, session.clients)
 
     assert row.removal(await row.observe()).action == "delete"
+
+
+async def test_a_controller_whose_config_cluster_does_not_answer_stays(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await session.run()).outcome == "succeeded"
+
+    async def silence(*args: Any, **more: Any) -> Any:
+        raise Unavailable("no answer")
+
+    monkeypatch.setattr(session.clients.kube("gke-west"), "list", silence)
+    row = FleetIngress(session.spec, session.clients)
+
+    step = row.removal(await row.observe())
+    assert step.action == "no-op"
+    assert "whatever is on gke-west" in step.reason
 
 
 async def made_subnet(session: Session) -> ProxySubnet:

@@ -12,7 +12,8 @@ from backend.clients.kube import Kube
 from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action, Failure
 from backend.errors import OperationFailed, UsageError
-from backend.resources.serving import HfTokenSecret, ModelServers, hf_token_secret, model_server
+from backend.resources.secret import HfTokenSecret, hf_token_secret
+from backend.resources.serving import ModelServers, model_server
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, Notes, api_server, client_of
 
