@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.clients.google import prefetch
+from backend.clients.loading import load, prefetch
 from backend.errors import CredentialsError, RehearsalError
 from backend.spec import GatewaySpec, Target
 
@@ -101,13 +101,11 @@ def emulated(
     notes: tuple[str, ...] = (),
 ) -> Connection:
     """Connect to an emulated cloud at a URL; takes loopback out of this process's proxy settings."""
-    from google.oauth2.credentials import Credentials
-
     _no_proxy_for_loopback()
     return Connection(
         target=Target.EMULATOR,
         project=project,
-        credentials=Credentials(token),  # type: ignore[no-untyped-call]
+        credentials=load("google.oauth2.credentials").Credentials(token),
         description=f"the emulated cloud at {url}",
         unreachable_fix="`mcig emulator start`, then `mcig apply` again; it continues where it stopped",
         sign_in_fix="`mcig emulator stop`, then `mcig apply` again: another emulator has taken its place",
@@ -170,12 +168,10 @@ def _spelled(speed: float) -> str:
 
 
 def _google_cloud(project: str) -> Connection:
-    import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
-
+    auth = load("google.auth")
     try:
-        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=project)
-    except DefaultCredentialsError as error:
+        credentials, _ = auth.default(scopes=[SCOPE], quota_project_id=project)
+    except load("google.auth.exceptions").DefaultCredentialsError as error:
         raise CredentialsError(
             "no Google credentials were found",
             cause="nobody has signed in on this machine for programs to use",

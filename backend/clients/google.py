@@ -9,8 +9,6 @@ none of the SDK; the SDK's own retries, which last minutes, are off; every failu
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib
 import random
 import threading
 from collections.abc import Awaitable, Callable, Iterable
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.clients import failures
+from backend.clients.loading import load
 from backend.errors import CloudError, RateLimited, Unavailable
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ PAUSES_S = (0.25, 0.5)
 """Pauses before the second and the third try."""
 LONGEST_RETRY_AFTER_S = 10.0
 
-_importing = threading.Lock()
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -48,23 +45,6 @@ class Service:
     """Name of the class; empty for an API that is called by paths."""
     api: str
     """Key of its base URL in ``Connection.endpoints``, and its host name before ``.googleapis.com``."""
-
-
-def load(module: str) -> Any:
-    """Import a package of the SDK, one at a time; takes up to two seconds of CPU, so call it in a thread."""
-    with _importing:
-        return importlib.import_module(module)
-
-
-def prefetch(modules: Iterable[str]) -> None:
-    """Begin to import packages in the background, in this order; a failure shows at the first real use."""
-
-    def run() -> None:
-        for module in modules:
-            with contextlib.suppress(ImportError):
-                load(module)
-
-    threading.Thread(target=run, name="google-sdk-import", daemon=True).start()
 
 
 class Google:
@@ -166,9 +146,7 @@ class Google:
             credentials = self.connection.credentials
             try:
                 if not credentials.valid:
-                    from google.auth.transport.requests import Request
-
-                    credentials.refresh(Request())
+                    credentials.refresh(load("google.auth.transport.requests").Request())
             except Exception as error:
                 raise self._mapped(error, "getting an access token", "oauth2.googleapis.com") from error
             return str(credentials.token)
@@ -215,25 +193,23 @@ class Google:
         return self.connection.endpoints.get(service.api, f"https://{service.api}.googleapis.com")
 
     def _client(self, service: Service, module: Any) -> Any:
-        from google.api_core.client_options import ClientOptions
-        from google.auth.transport.requests import AuthorizedSession
-
+        options = load("google.api_core.client_options").ClientOptions
+        session = load("google.auth.transport.requests").AuthorizedSession
         with self._building:
             if service not in self._clients and not service.client:
-                self._clients[service] = AuthorizedSession(self.connection.credentials)  # type: ignore[no-untyped-call]
+                self._clients[service] = session(self.connection.credentials)
             elif service not in self._clients:
                 self._clients[service] = getattr(module, service.client)(
                     credentials=self.connection.credentials,
                     transport="rest",
-                    client_options=ClientOptions(api_endpoint=self._url(service)),
+                    client_options=options(api_endpoint=self._url(service)),
                 )
             return self._clients[service]
 
 
 def message(kind: Any, body: Json) -> Any:
     """Make a request message from its JSON form; raises ``ParseError`` for a field that it does not have."""
-    from google.protobuf import json_format
-
+    json_format = load("google.protobuf.json_format")
     made = kind()
     json_format.ParseDict(body, kind.pb(made))
     return made
@@ -241,8 +217,7 @@ def message(kind: Any, body: Json) -> Any:
 
 def plain(answer: Any) -> Json:
     """Give an answer in Google's JSON form; of a long-running operation only name, done and error."""
-    from google.protobuf import json_format
-
+    json_format = load("google.protobuf.json_format")
     if answer is None:
         return {}
     if hasattr(answer, "operation"):

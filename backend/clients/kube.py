@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from backend.clients.kinds import POD, Kind
 from backend.clients.kube_errors import error_of
 from backend.clients.kube_proxy import ProxyResponse
+from backend.clients.loading import load
 from backend.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -258,11 +259,12 @@ class Kube:
 
 
 def _api_client(server: str, ca_pem: bytes) -> Any:
-    from kubernetes.aio.client import ApiClient, Configuration
-
+    client = load("kubernetes.aio.client")
     host = server if "://" in server else f"https://{server}"
     settings = {"trust_env": not _loopback(host)}
-    return ApiClient(Configuration(host=host, ca_cert_data=ca_pem.decode(), client_session_kwargs=settings))
+    return client.ApiClient(
+        client.Configuration(host=host, ca_cert_data=ca_pem.decode(), client_session_kwargs=settings)
+    )
 
 
 def _loopback(url: str) -> bool:

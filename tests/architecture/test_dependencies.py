@@ -63,6 +63,11 @@ def test_cloud_libraries_are_imported_by_clients_only_and_when_they_connect() ->
     assert [str(found) for found in EVERY if within(found.module, *CLOUD_LIBRARIES) and not allowed(found)] == []
 
 
+def test_only_clients_load_packages_by_name() -> None:
+    outside = [found for found in EVERY if not within(found.importer, "backend.clients", "backend.emulator")]
+    assert [str(f) for f in outside if within(f.module, "backend.clients.loading", "importlib.import_module")] == []
+
+
 def test_the_emulator_shares_no_code_with_what_it_judges() -> None:
     foreign = [
         str(found)

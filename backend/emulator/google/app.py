@@ -95,7 +95,7 @@ async def _answer(world: World, request: web.Request) -> Json:
     if refused := refusals.refusal(world, route, request.method, path, body):
         raise refused
     if request.method in {"POST", "PUT", "PATCH"} and schema.needed(route.service):
-        await asyncio.to_thread(schema.load, route.service)
+        await asyncio.to_thread(schema.prepare, route.service)
     result = route.handler(Call(world, path, _query(request), body))
     answer = await result if inspect.isawaitable(result) else result
     if repeated := refusals.repeated(world, route, request.method, path, body):

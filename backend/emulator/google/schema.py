@@ -7,11 +7,11 @@ Google refuses it. The packages take half a second to import, so they are import
 
 from __future__ import annotations
 
-import importlib
 import re
 from typing import Any
 
 from backend.emulator.google.errors import ApiError, invalid
+from backend.emulator.loading import load
 
 _PACKAGES = {"container.googleapis.com": "google.cloud.container_v1", "gkehub.googleapis.com": "google.cloud.gkehub_v1"}
 _NO_FIELD = re.compile(r'no field named "(?P<name>[^"]*)" at "(?P<at>[^"]*)"')
@@ -22,16 +22,16 @@ def needed(service: str) -> bool:
     return service in _PACKAGES
 
 
-def load(service: str) -> None:
+def prepare(service: str) -> None:
     """Import the message types of an API; slow the first time."""
-    importlib.import_module("google.protobuf.json_format")
-    importlib.import_module(_PACKAGES[service])
+    load("google.protobuf.json_format")
+    load(_PACKAGES[service])
 
 
 def parse(service: str, message: str, body: Any) -> dict[str, Any]:
     """The body as canonical JSON of one message; raises ApiError 400 for an unknown field or a wrong value."""
-    json_format = importlib.import_module("google.protobuf.json_format")
-    kind = getattr(importlib.import_module(_PACKAGES[service]), message)
+    json_format = load("google.protobuf.json_format")
+    kind = getattr(load(_PACKAGES[service]), message)
     target = kind.pb(kind())
     try:
         json_format.ParseDict(body, target)

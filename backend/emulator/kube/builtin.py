@@ -16,6 +16,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from backend.emulator.kube.schema import Schema
+from backend.emulator.loading import load
 
 _QUANTITY_MAPS = frozenset({"allocatable", "allocatedResources", "capacity", "hard", "limits", "overhead", "requests"})
 _QUANTITIES = frozenset({"averageValue", "divisor", "sizeLimit"})
@@ -79,9 +80,7 @@ class _Container(Schema):
 
 def model_schema(name: str) -> Schema:
     """The schema of a built-in kind by the name of its model, for instance ``V1Deployment``."""
-    from kubernetes.client import models
-
-    return _model(getattr(models, name))
+    return _model(getattr(load("kubernetes.client.models"), name))
 
 
 @cache
