@@ -39,7 +39,7 @@ def departures(spec: GatewaySpec) -> tuple[Departed, ...]:
 
 def _all(spec: GatewaySpec) -> Iterator[tuple[str, Departure]]:
     nowhere = Connection(spec.target, spec.project or PROJECT, None, "no cloud", "", "")
-    for resource in declare(spec, Clients(nowhere, spec), kubeconfig=Path("~/.kube/config")):
+    for resource in declare(spec, Clients(nowhere, spec), kubeconfig=Path("kubeconfig")):
         for departure in resource.about.departures:
             yield kind(resource.id), departure
 

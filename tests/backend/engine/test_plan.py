@@ -115,6 +115,16 @@ async def test_the_estimate_is_the_critical_path_of_what_changes() -> None:
     assert made.usd_per_hour == 2.0
 
 
+async def test_a_destroy_costs_what_it_leaves_standing() -> None:
+    class Foreign(Toy):
+        def removal(self, observed: str | None) -> Step:
+            return self.no_op("not made by us")
+
+    world = ToyWorld(values={"a": "new", "b": "new"})
+    made = await plan([Toy(world, "a"), Foreign(world, "b"), Toy(world, "absent")], Verb.DESTROY)
+    assert made.usd_per_hour == 0.5
+
+
 async def test_json_has_the_contract_keys() -> None:
     document = (await plan([Toy(ToyWorld(), "a")], Verb.APPLY)).to_json(stack="s", target="emulator")
     assert {"stack", "target", "steps", "summary", "estimate_s", "usd_per_hour"} <= document.keys()
