@@ -22,6 +22,7 @@ from backend.spec import ClusterSpec, GatewaySpec
 
 Rows = Sequence[Resource[Any]]
 Declare = Callable[[GatewaySpec], Rows]
+INGRESS = ResourceId("fleet-ingress")
 GATEWAY = ResourceId("gateway")
 VERIFY = ResourceId("verify")
 SERVING = "model-server@"
@@ -71,9 +72,30 @@ class Retirement:
         self._places, self._spec = places, spec
         self._new = declare(spec)
         self._old: list[Rows] = []
+        self._elsewhere: list[tuple[GatewaySpec, Rows]] = []
         for old in former(places, spec):
             refuse_moves(old, spec)
             self._old.append(declare(old))
+            if old.config_cluster != spec.config_cluster:
+                self._elsewhere.append((old, self._old[-1]))
+
+    async def check(self) -> None:
+        """Raise ``UsageError`` when the gateway is to leave the cluster that is the fleet's config cluster.
+
+        Where the fleet has another one anyway, as after the refusal to take it over, there is no gateway to leave.
+        """
+        for old, rows in self._elsewhere:
+            row = next(row for row in rows if row.id == INGRESS)
+            observed = await row.observe()
+            if observed is not None and row.diff(observed).action is not Action.UPDATE:
+                raise UsageError(
+                    f"the gateway of {old.name} is on {old.config_cluster} and cannot move to "
+                    f"{self._spec.config_cluster}",
+                    cause=f"a fleet has one config cluster, {old.config_cluster} is this fleet's, and a gateway stops "
+                    "answering when the fleet changes it",
+                    fix=f"set config_cluster back to {old.config_cluster}; or `mcig destroy {old.name}` takes the "
+                    "stack away as it is, then apply this specification",
+                )
 
     def rows(self, verb: Verb) -> tuple[Resource[Any], ...]:
         """What is to go, each in its place in the order of a run of ``verb``."""

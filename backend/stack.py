@@ -102,8 +102,10 @@ class Stack:
         """Look at the cloud and say what a run would do, and how long it would take.
 
         With ``only`` one resource's step is kept and all others are left out. Raises ``UsageError`` for an unknown one
-        and ``Conflict`` when it needs something that is not as wanted.
+        and ``Conflict`` when it needs something that is not as wanted; ``UsageError`` also for a gateway that cannot move.
         """
+        if self._retirement is not None:
+            await self._retirement.check()
         rows = self._rows(verb)
         named = None if only is None else known(only, rows)
         read = asyncio.to_thread(eta.History.read, self._places.journals, str(self.spec.target))
@@ -157,9 +159,7 @@ class Stack:
         return self._resources if self._retirement is None else (*self._resources, *self._retirement.rows(verb))
 
     def _resume(self, plan: Plan) -> None:
-        """Give resources the operations that earlier runs left under way; removals are waited for by looking."""
-        if plan.verb is not Verb.APPLY:
-            return
+        """Give resources the operations that earlier runs of the same verb left under way."""
         earlier = sorted(self._places.journal(self.spec.name, "*").parent.glob("*.jsonl"), reverse=True)[:RUNS_RESUMED]
         left = journal.under_way(map(_readable, earlier), verb=plan.verb, target=str(self.spec.target))
         changes = {step.resource for step in plan.changes}

@@ -1,8 +1,15 @@
-"""Lets ``python -m tui`` stand for ``mcig``, also where the script is not on the PATH."""
+"""The process: what the script ``mcig`` starts, and ``python -m tui`` where that is not on the PATH."""
 
-import sys
+from typing import NoReturn
 
 from tui.cli import main
+from tui.interrupts import end
+
+
+def run() -> NoReturn:
+    """Run one command and end with its exit code."""
+    end(main())
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -144,6 +144,24 @@ class Container:
             doing=f"deleting node pool {name} of {cluster}",
         )
 
+    async def resize_node_pool(self, location: str, cluster: str, name: str, nodes: int) -> Json:
+        """Ask for so many nodes in each zone of a pool and give the operation; raises ``Busy``."""
+        return await self._call(
+            "set_node_pool_size",
+            "SetNodePoolSizeRequest",
+            {"name": f"{self._cluster(location, cluster)}/nodePools/{name}", "nodeCount": nodes},
+            doing=f"resizing node pool {name} of {cluster}",
+        )
+
+    async def autoscale_node_pool(self, location: str, cluster: str, name: str, autoscaling: Json) -> Json:
+        """Ask for other bounds of a pool that scales and give the operation; raises ``Busy``."""
+        return await self._call(
+            "set_node_pool_autoscaling",
+            "SetNodePoolAutoscalingRequest",
+            {"name": f"{self._cluster(location, cluster)}/nodePools/{name}", "autoscaling": autoscaling},
+            doing=f"changing the bounds of node pool {name} of {cluster}",
+        )
+
     async def operation(self, location: str, name: str) -> Json:
         """State of an operation: ``status``, ``detail``, ``progress`` and, when it failed, ``error``."""
         return await self._call(

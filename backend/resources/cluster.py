@@ -203,6 +203,8 @@ class GkeCluster(Resource[Json]):
                 return
             watch.saw(doing, operation=operation["name"])
             await follow(self._clients, watch, self._region, operation["name"], doing=doing)
+        elif self._operation is not None:
+            await follow(self._clients, watch, self._region, self._operation, doing=doing)
         await self._gone(watch)
         await self._clients.forget(self._name)
 

@@ -1,6 +1,7 @@
 """The rows ``node-pool/CLUSTER/POOL``: the GPU machines that run the model servers.
 
-The size is asked for at creation only: Google does not tell a pool's present size, and autoscalers change it.
+A pool that runs gets another size where the specification has one, and nothing else of it can change. Invariant: what
+goes wrong with a resize never costs the machines that run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFai
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
 from backend.resources.gke import WORKING, dig, follow, node_flags
-from backend.resources.node_pool_shape import body, differences, flags, stands_in
+from backend.resources.node_pool_shape import MOST_NODES, body, differences, flags, resize, stands_in
 from backend.resources.stock import EarlyWord, explained, said_of, short
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout, Provisioning
@@ -118,7 +119,8 @@ class NodePool(Resource[Json]):
         if status == "ERROR" and self._ours(observed):
             why = f"{' and '.join(observed.get('locations', ()))} had no machines" if short(observed) else "it failed"
             return Step(self.id, Action.REPLACE, tuple(changes), why)
-        return self.update(*changes, reason=self._standing(observed))
+        size = self._resize(observed)
+        return self.update(*changes, *([] if size is None else [size]), reason=self._standing(observed))
 
     def removal(self, observed: Json | None) -> Step:
         """Delete it when it was made for this stack."""
@@ -138,6 +140,9 @@ class NodePool(Resource[Json]):
             await self._ask(watch, self._pool)
         else:
             self._refuse_other(seen)
+            if seen.get("status") in WORKING:
+                self._operation = None
+                await self._resized(seen, watch)
 
     async def wait(self, note: Note) -> Json:
         """Return once the pool runs and its nodes are ready; a flex-start pool has none until Pods ask for them.
@@ -178,6 +183,8 @@ class NodePool(Resource[Json]):
                 return
             watch.saw(doing, operation=operation["name"])
             await follow(self._clients, watch, self._region, operation["name"], doing=doing)
+        elif self._operation is not None:
+            await follow(self._clients, watch, self._region, self._operation, doing=doing)
         await self._gone(watch)
 
     @property
@@ -211,6 +218,33 @@ class NodePool(Resource[Json]):
             return
         self._operation = operation["name"]
         watch.saw(f"creating node pool {pool.name} in {' and '.join(pool.zones)}", operation=operation["name"])
+
+    def _resize(self, seen: Json) -> Change | None:
+        return resize(self._pool, seen) if self._ours(seen) else None
+
+    async def _resized(self, seen: Json, watch: Watch) -> None:
+        change = self._resize(seen)
+        if change is None:
+            return
+        doing = f"resizing node pool {self._pool.name} of {self._cluster}"
+        container, at = self._clients.container, (self._region, self._cluster, self._pool.name)
+        if change.field == MOST_NODES:
+            bounds = seen["autoscaling"] | {"totalMaxNodeCount": change.after}
+            operation = await watch.when_free(lambda: container.autoscale_node_pool(*at, bounds))
+        else:
+            operation = await watch.when_free(lambda: container.resize_node_pool(*at, change.after))
+        watch.saw(f"{doing} from {change.before} to {change.after}", operation=operation["name"])
+        try:
+            await follow(
+                self._clients, watch, self._region, operation["name"], doing=doing, places=tuple(seen["locations"])
+            )
+        except StockOut as error:
+            raise OperationFailed(
+                error.message,
+                cause=f"{' and '.join(error.zones)} has no more {self._pool.machine_type} just now; those that run stay",
+                fix=f"`mcig apply` again later, or set gpu_pool.nodes of {self._cluster} back",
+                reason=error.reason,
+            ) from error
 
     async def _won(self, note: Note) -> Json:
         doing = f"creating node pool {self._pool.name} of {self._cluster}"

@@ -2,6 +2,8 @@
 
 Each way of buying has its own form: spot machines may be taken back at any time; flex-start pools stay at zero until
 Pods ask, and their machines live seven days; a reservation is drawn on by name.
+A resize changes ``initialNodeCount``, so that is the size last asked for (hashicorp/terraform-provider-google#6901);
+what an autoscaler adds or takes does not show in it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ from backend.resources import marks
 from backend.resources.gke import POOL_DEFAULTS, dig, node_config
 from backend.spec import GatewaySpec, GpuPool, Provisioning
 
+NODES = "initialNodeCount"
+"""Field of the size of a pool that does not scale: nodes in each zone."""
+MOST_NODES = "autoscaling.totalMaxNodeCount"
+"""Field of the size of a pool that scales: nodes in all zones at most."""
 INSTEAD_OF = "mcig-instead-of"
 """Label of a pool that was made in another zone than the spec's; its value is the spec's zones."""
 
@@ -93,6 +99,20 @@ def flags(pool: GpuPool) -> str:
 def stands_in(pool: GpuPool, seen: Json) -> bool:
     """Whether an existing pool was made in another zone because the spec's own were out of stock."""
     return bool((dig(seen, "config.resourceLabels") or {}).get(INSTEAD_OF) == zones_label(pool.zones))
+
+
+def resize(pool: GpuPool, seen: Json) -> Change | None:
+    """Where an existing pool has another size than is wanted; ``None`` for one that somebody else lets scale."""
+    scales, nodes = bool(dig(seen, "autoscaling.enabled")), pool.nodes * len(pool.zones)
+    flexible = pool.provisioning is Provisioning.FLEX_START
+    if scales != flexible:
+        return None
+    if flexible:
+        change = Change(MOST_NODES, int(dig(seen, MOST_NODES) or 0), nodes)
+    else:
+        per_zone = -(-nodes // max(1, len(seen.get("locations", ()))))
+        change = Change(NODES, int(seen.get(NODES, 0)), per_zone)
+    return None if change.before == change.after else change
 
 
 def differences(pool: GpuPool, seen: Json) -> Iterator[Change]:

@@ -64,7 +64,8 @@ def test_cloud_libraries_are_imported_by_clients_only_and_when_they_connect() ->
 
 
 def test_only_clients_load_packages_by_name() -> None:
-    outside = [found for found in EVERY if not within(found.importer, "backend.clients", "backend.emulator")]
+    """What is loaded by its name is not seen by the rules above; the command line loads its own commands so."""
+    outside = [found for found in EVERY if not within(found.importer, "backend.clients", "backend.emulator", "tui.cli")]
     assert [str(f) for f in outside if within(f.module, "backend.clients.loading", "importlib.import_module")] == []
 
 

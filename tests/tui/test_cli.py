@@ -357,3 +357,38 @@ def test_the_second_signal_ends_it_at_once() -> None:
         run.wait(timeout=10)
     assert run.returncode == Exit.INTERRUPTED
     assert time.monotonic() - began < 5
+
+
+STUCK = """
+import asyncio, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from tui import __main__ as process
+from tui.interrupts import Interrupts
+def command():
+    never = threading.Event()
+    async def work():
+        requests = ThreadPoolExecutor()
+        asyncio.get_running_loop().run_in_executor(requests, never.wait)
+        print("ready", flush=True)
+        await asyncio.to_thread(never.wait)
+    with Interrupts(lambda line: None).installed() as interrupts:
+        try:
+            interrupts.run(work())
+        except KeyboardInterrupt:
+            sys.stdout.write("told")
+            return 130
+process.main = command
+process.run()
+"""
+
+
+def test_an_interrupted_command_waits_for_no_request_under_way() -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        run.send_signal(signal.SIGINT)
+        try:
+            told, _ = run.communicate(timeout=30)
+        finally:
+            run.kill()
+    assert (told, run.returncode) == ("told", Exit.INTERRUPTED), "what was told is not lost with the threads"

@@ -161,3 +161,14 @@ def set_size(call: Call) -> Json:
     pool["initialNodeCount"] = count
     pool["status"] = row["status"] = "RECONCILING"
     return begin(world, "node-pool.resize", row, "SET_NODE_POOL_SIZE", pool=pool["name"], pace="node-pool.create")
+
+
+@routes.add("POST", f"{_AT}/{{pool}}:setAutoscaling", "container.clusters.update")
+def set_autoscaling(call: Call) -> Json:
+    """Begin to give a node pool other bounds to scale in."""
+    row, pool = _pool(call)
+    wanted = schema.parse(SERVICE, "SetNodePoolAutoscalingRequest", call.body).get("autoscaling", {})
+    refuse_if_busy(call.world, row)
+    pool["autoscaling"] = wanted
+    pool["status"] = row["status"] = "RECONCILING"
+    return begin(call.world, "node-pool.resize", row, "UPDATE_CLUSTER", pool=pool["name"], pace="cluster.update")
