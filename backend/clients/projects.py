@@ -1,8 +1,9 @@
 """The project itself and its IAM policy (Resource Manager).
 
 The policy is called by paths, because it must come back as it was read, down to fields that this program does not
-know; Google's message type would drop them. Invariant: a change of the policy touches one member's unconditional bindings and nothing else; it is made on exactly
-the policy that was read, and made again on the newer one when somebody else was quicker.
+know; Google's message type would drop them. Invariant: a change of the policy touches one member's unconditional
+bindings and nothing else; it is made on exactly the policy that was read, and made again on the newer one when somebody
+else was quicker.
 """
 
 from __future__ import annotations

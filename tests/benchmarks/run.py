@@ -123,7 +123,7 @@ def critical_path(steps: list[dict[str, Any]], seconds: dict[str, float]) -> flo
 def rehearse(environ: dict[str, str], speed: float) -> tuple[float, float]:
     """Apply once; run time over the critical path, and the document's order over run time.
 
-    The emulated cloud never plays serving faster, so the last step counts with the seconds that its slowest answer took.
+    The emulated cloud never plays serving faster, so `verify` counts with the seconds that its slowest answer took.
     """
     planned = json.loads(mcig(environ, "plan", SPEC, "--json"))
     events = [json.loads(line) for line in mcig(environ, "apply", SPEC, "--yes", "--json").splitlines()]
