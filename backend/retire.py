@@ -9,7 +9,7 @@ run that dies in between forgets nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,27 @@ def refuse_moves(old: GatewaySpec, new: GatewaySpec) -> None:
             )
 
 
+_RENAMED: Mapping[str, Callable[[GatewaySpec], str]] = {
+    "model.name": lambda spec: spec.model.name,
+    "objective.name": lambda spec: spec.objective.name,
+    "pool.name": lambda spec: spec.pool.name,
+    "pool.namespace": lambda spec: spec.pool.namespace,
+    "gateway.name": lambda spec: spec.gateway.name,
+}
+
+
+def refuse_renames(old: GatewaySpec, new: GatewaySpec) -> None:
+    """Raise ``UsageError`` when Kubernetes objects are to have another name or namespace."""
+    for path, name in _RENAMED.items():
+        if name(old) != name(new):
+            raise UsageError(
+                f"{path} is {name(old)} and cannot become {name(new)}",
+                cause="Kubernetes objects cannot be renamed; those under the new name would stand beside the old ones",
+                fix=f"set {path} back to {name(old)}; or `mcig destroy {old.name}` takes the stack away as it is, then "
+                "apply this specification",
+            )
+
+
 def former(places: Places, spec: GatewaySpec) -> list[GatewaySpec]:
     """Earlier specifications of a stack in the same project, the latest first; unreadable ones are passed over."""
     from backend import spec_yaml
@@ -68,13 +89,14 @@ class Retirement:
     """The rows that only earlier specifications declare."""
 
     def __init__(self, places: Places, spec: GatewaySpec, declare: Declare) -> None:
-        """Read the earlier specifications; raises ``UsageError`` for a cluster that is to move under its name."""
+        """Read the earlier specifications; raises ``UsageError`` for what can neither move nor be renamed."""
         self._places, self._spec = places, spec
         self._new = declare(spec)
         self._old: list[Rows] = []
         self._elsewhere: list[tuple[GatewaySpec, Rows]] = []
         for old in former(places, spec):
             refuse_moves(old, spec)
+            refuse_renames(old, spec)
             self._old.append(declare(old))
             if old.config_cluster != spec.config_cluster:
                 self._elsewhere.append((old, self._old[-1]))

@@ -102,7 +102,8 @@ class Stack:
         """Look at the cloud and say what a run would do, and how long it would take.
 
         With ``only`` one resource's step is kept and all others are left out. Raises ``UsageError`` for an unknown one
-        and ``Conflict`` when it needs something that is not as wanted; ``UsageError`` also for a gateway that cannot move.
+        and ``Conflict`` when it needs something that is not as wanted. Raises ``UsageError`` also for a gateway that
+        would have to move to another config cluster.
         """
         if self._retirement is not None:
             await self._retirement.check()

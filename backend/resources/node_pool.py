@@ -241,7 +241,7 @@ class NodePool(Resource[Json]):
         except StockOut as error:
             raise OperationFailed(
                 error.message,
-                cause=f"{' and '.join(error.zones)} has no more {self._pool.machine_type} just now; those that run stay",
+                cause=f"{' and '.join(error.zones)} has no more {self._pool.machine_type} now; those that run stay",
                 fix=f"`mcig apply` again later, or set gpu_pool.nodes of {self._cluster} back",
                 reason=error.reason,
             ) from error

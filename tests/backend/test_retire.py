@@ -16,7 +16,7 @@ from backend.engine.plan import plan
 from backend.engine.resource import About, Note, Resource, ResourceId, Step
 from backend.errors import OperationFailed, UsageError
 from backend.places import Places, write_private
-from backend.retire import Retirement, refuse_moves, retired
+from backend.retire import Retirement, refuse_moves, refuse_renames, retired
 from backend.spec import GatewaySpec
 from backend.stockout import Fallback, alternatives
 
@@ -219,3 +219,12 @@ def test_a_cluster_cannot_move_under_its_name(old: GatewaySpec) -> None:
     with pytest.raises(UsageError, match="gke-east is in us-east4 and cannot move to us-east5") as caught:
         refuse_moves(old, new.model_copy(update={"clusters": clusters}))
     assert "another name" in caught.value.fix
+
+
+@pytest.mark.parametrize("path", ["model.name", "objective.name", "pool.name", "pool.namespace", "gateway.name"])
+def test_what_kubernetes_cannot_rename_is_refused(places: Places, old: GatewaySpec, path: str) -> None:
+    new = presets.load(presets.find("rehearsal", places), [f"{path}=another"])
+    with pytest.raises(UsageError, match=f"{path} is .* and cannot become another") as caught:
+        refuse_renames(old, new)
+    assert "mcig destroy rehearsal" in caught.value.fix
+    refuse_renames(old, old)

@@ -11,6 +11,7 @@ import pytest
 from backend.clients import Clients
 from backend.clients.connect import emulated
 from backend.emulator import faults
+from backend.emulator.google import operations
 from backend.emulator.server import Emulator
 from backend.engine.events import Outcome, Verb
 from backend.errors import InvalidRequest, StockOut
@@ -135,6 +136,69 @@ async def test_a_flex_start_pool_is_ready_without_machines(
     made = pools(emulator)["us-east4/gke-east/h100"]
     assert (made["initialNodeCount"], made["autoscaling"]["totalMaxNodeCount"]) == (0, 3)
     assert {action for action, _ in (await session.actions()).values()} == {"no-op"}
+
+
+def sized(spec: GatewaySpec, nodes: int, **changes: Any) -> GatewaySpec:
+    return with_cluster(spec, 1, gpu_pool=spec.to_data()["clusters"][1]["gpu_pool"] | {"nodes": nodes} | changes)
+
+
+async def test_a_resize_that_fails_costs_no_machine_that_runs(
+    spec: GatewaySpec, clients: Clients, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Session(spec, clients).run()
+
+    def short(world: Any, record: Any) -> None:
+        row = world.tables["clusters"]["us-east4/gke-east"]
+        row["status"] = pools(emulator)["us-east4/gke-east/h100"]["status"] = "RUNNING"
+        record["error"] = {"code": 8, "message": "[GCE_STOCKOUT]: the zone has not enough"}
+
+    monkeypatch.setitem(operations.EFFECTS, "node-pool.resize", short)
+    more = Session(going(sized(spec, 5), OnStockout.NEXT_ZONE), clients)
+    (failed,) = (await more.run()).failures
+    assert failed.error is not None
+    assert (failed.error.kind, "GCE_STOCKOUT" in failed.error.message) == ("OperationFailed", True)
+    assert "those that run stay" in failed.error.cause
+    pool = pools(emulator)["us-east4/gke-east/h100"]
+    assert (pool["status"], pool["locations"]) == ("RUNNING", ["us-east4-c"])
+
+
+async def test_an_operation_of_before_never_costs_machines_that_run(
+    spec: GatewaySpec, clients: Clients, emulator: Emulator
+) -> None:
+    await Session(spec, clients).run()
+    more = going(sized(spec, 5), OnStockout.NEXT_ZONE)
+    row = NodePool(more, more.clusters[1], clients)
+    operation = await clients.container.resize_node_pool("us-east4", "gke-east", "h100", 4)
+    record = emulator.world.tables["operations"][operation["name"]]
+    while not record["done"]:
+        await clients.container.operation("us-east4", operation["name"])
+    record["error"] = {"code": 8, "message": "[GCE_STOCKOUT]: the zone has not enough"}
+    row.resume(operation["name"])
+    await row.apply(row.diff(await row.observe()), silent)
+    assert (await row.wait(silent))["initialNodeCount"] == 5
+    assert pools(emulator)["us-east4/gke-east/h100"]["locations"] == ["us-east4-c"]
+
+
+async def test_a_flex_start_pool_gets_other_bounds(spec: GatewaySpec, clients: Clients, emulator: Emulator) -> None:
+    flexible = sized(spec, 3, provisioning="flex-start")
+    await Session(flexible, clients).run()
+    assert (await Session(sized(flexible, 7), clients).run()).outcome is Outcome.SUCCEEDED
+    scaling = pools(emulator)["us-east4/gke-east/h100"]["autoscaling"]
+    assert (scaling["totalMaxNodeCount"], scaling["enabled"], scaling["locationPolicy"]) == (7, True, "ANY")
+    assert (await Session(sized(flexible, 7), clients).actions())[EAST][0] == "no-op"
+
+
+@pytest.mark.parametrize("whose", ["somebody's", "scaled by somebody"])
+async def test_a_size_that_somebody_else_decides_is_left(
+    spec: GatewaySpec, clients: Clients, emulator: Emulator, whose: str
+) -> None:
+    await Session(spec, clients).run()
+    pool = pools(emulator)["us-east4/gke-east/h100"]
+    if whose == "somebody's":
+        pool["config"]["resourceLabels"] = {}
+    else:
+        pool["autoscaling"] = {"enabled": True, "maxNodeCount": 9}
+    assert (await Session(sized(spec, 5), clients).actions())[EAST][0] == "no-op"
 
 
 class Clock:
