@@ -22,6 +22,7 @@ McigError
     ├── OperationFailed     a long-running operation ended with an error
     │   └── StockOut        a zone has no such machines to give
     └── Unavailable         no connection, or the server failed
+        └── Unreachable     nothing listens there
 
 Invariant: every error carries what failed (the message), a likely cause and a fix (the next command or key); the
 library's own exception stays reachable as ``__cause__``. None of the three texts ever holds a token.
@@ -175,3 +176,7 @@ class StockOut(OperationFailed):
 
 class Unavailable(CloudError):
     """No connection, or the server itself failed."""
+
+
+class Unreachable(Unavailable):
+    """The connection was refused: nothing listens there."""

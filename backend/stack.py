@@ -11,10 +11,9 @@ import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from backend import catalog, eta, rules
 from backend.departures import Departed, departures
@@ -26,10 +25,11 @@ from backend.engine.forecast import Forecast
 from backend.engine.plan import Plan
 from backend.engine.plan import plan as make_plan
 from backend.engine.resource import Resource
-from backend.errors import PromptError, StockOut, UsageError
+from backend.errors import StockOut
 from backend.lock import StackLock
 from backend.only import known, restrict
 from backend.places import Places, private_folder, write_private
+from backend.prompting import GATEWAY, PromptListener, Prompts
 from backend.retire import Retirement
 from backend.rules import SpecNote
 from backend.spec import GatewaySpec, OnStockout
@@ -42,28 +42,11 @@ __all__ = ["Departed", "PromptListener", "SpecNote", "Stack", "departures", "ope
 if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.connect import Connection
-    from backend.clients.inference import Answer, Ask
+    from backend.clients.inference import Answer
     from backend.resources.leftovers import Leftover
 
-GATEWAY = "gateway"
-RELAY = "relay@{}"
-AT_ONCE = 8
-"""Prompts that are asked side by side."""
 RUNS_RESUMED = 5
 """Latest journals in which operations under way are looked for."""
-
-
-class PromptListener(Protocol):
-    """Follows prompts while they are answered, one after the other."""
-
-    def begins(self, address: Address) -> None:
-        """A prompt goes out through an address."""
-
-    def token(self, text: str) -> None:
-        """A piece of the answer has come."""
-
-    def ends(self, answer: Answer) -> None:
-        """The answer is complete, or has failed."""
 
 
 class Stack:
@@ -87,6 +70,7 @@ class Stack:
         self._resources = tuple(resources)
         self._places = places
         self._retirement = retirement
+        self._prompts = Prompts(spec, connection=connection, clients=clients, resources=self._resources)
 
     @property
     def notes(self) -> tuple[SpecNote, ...]:
@@ -220,17 +204,7 @@ class Stack:
 
     async def addresses(self) -> tuple[Address, ...]:
         """The gateway's addresses as they are now; empty while it has none."""
-        gateway = self._resource(GATEWAY)
-        observed = await gateway.observe()
-        if observed is None:
-            return ()
-        port = self.spec.gateway.port
-        found = [(item["region"], item["address"]) for item in gateway.detail(observed).get("addresses", ())]
-
-        def with_doors() -> tuple[Address, ...]:
-            return tuple(Address(region, ip, self.connection.door(region, ip, port)) for region, ip in found)
-
-        return await asyncio.to_thread(with_doors)
+        return await self._prompts.addresses()
 
     async def prompt(
         self,
@@ -242,59 +216,10 @@ class Stack:
         max_tokens: int | None = None,
         listener: PromptListener | None = None,
     ) -> list[Answer]:
-        """Ask the model through the gateway, ``count`` times through each address, or through one region's only.
-
-        ``model`` is the first adapter by default. With a listener prompts go one after the other, so that their words
-        do not mix. Raises ``PromptError`` when the gateway cannot be asked.
-        """
-        from backend.clients.inference import Ask
-
-        adapters = self.spec.model.adapters
-        named = model or (adapters[0].name if adapters else self.spec.model.id)
-        ask = Ask(text, named, objective=self.spec.objective.name)
-        if max_tokens is not None:
-            ask = replace(ask, max_tokens=max_tokens)
-        addresses = _through(await self.addresses(), region, self.spec.name)
-        await self._start_relay()
-        bound = asyncio.Semaphore(1 if listener is not None else AT_ONCE)
-
-        async def one(address: Address) -> Answer:
-            async with bound:
-                return await self._ask(ask, address, listener)
-
-        asked = [address for address in addresses for _ in range(count)]
-        return await asyncio.gather(*(one(address) for address in asked))
-
-    async def _ask(self, ask: Ask, address: Address, listener: PromptListener | None) -> Answer:
-        from backend.clients import inference
-
-        if listener is not None:
-            listener.begins(address)
-        answer = await inference.prompt(
-            self._clients.kube(self.spec.config_cluster),
-            {cluster.name: self._clients.kube(cluster.name) for cluster in self.spec.targets},
-            ask,
-            namespace=self.spec.pool.namespace,
-            app=self.spec.model.name,
-            region=address.region,
-            address=address.address,
-            port=self.spec.gateway.port,
-            timeout_s=self.spec.timeout_s,
-            on_token=None if listener is None else listener.token,
+        """Ask the model through the gateway; see ``Prompts.ask``."""
+        return await self._prompts.ask(
+            text, model=model, region=region, count=count, max_tokens=max_tokens, listener=listener
         )
-        if listener is not None:
-            listener.ends(answer)
-        return answer
-
-    async def _start_relay(self) -> None:
-        relay = self._resource(RELAY.format(self.spec.config_cluster))
-        step = relay.diff(await relay.observe())
-        if step.action is not Action.NO_OP:
-            await relay.apply(step, _unheard)
-            await relay.wait(_unheard)
-
-    def _resource(self, name: str) -> Resource[Any]:
-        return next(resource for resource in self._resources if resource.id == name)
 
     async def close(self) -> None:
         """Give connections and threads back."""
@@ -352,31 +277,10 @@ async def open_stack(
         await clients.close()
 
 
-def _through(addresses: Sequence[Address], region: str | None, stack: str) -> Sequence[Address]:
-    if not addresses:
-        raise PromptError(
-            f"the gateway of {stack} has no address",
-            cause="the stack is not set up, or not completely",
-            fix=f"mcig apply {stack}",
-        )
-    chosen = [address for address in addresses if region in {None, address.region}]
-    if not chosen:
-        raise UsageError(
-            f"the gateway of {stack} has no address in {region}",
-            cause=f"it has one in {', '.join(address.region for address in addresses)}",
-            fix="name one of these after --address, or leave it out to ask through each",
-        )
-    return chosen
-
-
 def _readable(path: Path) -> Iterator[Event]:
     """A journal's events up to the first that cannot be read."""
     with suppress(OSError, ValueError):
         yield from journal.read(path)
-
-
-def _unheard(text: str, *, operation: str | None = None) -> None:
-    del text, operation
 
 
 def _run_id() -> str:

@@ -75,7 +75,9 @@ class Clients:
             async def locate() -> tuple[str, bytes]:
                 return await self._locate(cluster)
 
-            self._kubes[cluster] = Kube.lazily(locate, self.token, cluster=cluster)
+            self._kubes[cluster] = Kube.lazily(
+                locate, self.token, cluster=cluster, unreachable_fix=self.connection.unreachable_fix
+            )
         return self._kubes[cluster]
 
     def know(self, spec: GatewaySpec) -> None:

@@ -182,7 +182,8 @@ def _google_cloud(project: str) -> Connection:
         project=project,
         credentials=credentials,
         description=f"Google Cloud project {project}",
-        unreachable_fix="check the network and any proxy, then `mcig apply` again; it continues where it stopped",
+        unreachable_fix="check the network, any proxy and the way to the cluster (VPN, authorized networks), "
+        "then `mcig apply` again; it continues where it stopped",
         sign_in_fix="gcloud auth application-default login",
     )
 

@@ -27,6 +27,7 @@ from backend.errors import (
     StockOut,
     Unauthenticated,
     Unavailable,
+    Unreachable,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _QUOTA_FIX = (
     "ask for more at https://console.cloud.google.com/iam-admin/quotas, or choose fewer or other machines, "
     "then `mcig apply` again"
 )
+REFUSED = "nothing listens there: the connection was refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,10 @@ def of_exception(error: Exception, *, doing: str, connection: Connection, url: s
             fix="`mcig apply` again; it continues where it stopped",
         )
     if isinstance(error, (requests.exceptions.RequestException, TransportError)):
-        return Unavailable(
+        cause = _network_cause(error)
+        return (Unreachable if cause == REFUSED else Unavailable)(
             f"{connection.description} cannot be reached at {url}",
-            cause=_network_cause(error),
+            cause=cause,
             fix=connection.unreachable_fix,
         )
     if isinstance(error, GoogleAuthError):
@@ -220,7 +223,7 @@ def operation_failed(
 def _network_cause(error: Exception) -> str:
     text = str(error)
     if "refused" in text:
-        return "nothing listens there: the connection was refused"
+        return REFUSED
     if "resolve" in text or "resolution" in text:
         return "the name cannot be resolved: no network or no DNS"
     if "proxy" in text.lower():

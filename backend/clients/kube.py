@@ -21,7 +21,7 @@ from backend.clients.kinds import POD, Kind
 from backend.clients.kube_errors import error_of
 from backend.clients.kube_proxy import ProxyResponse
 from backend.clients.loading import load
-from backend.errors import Unavailable
+from backend.errors import Unavailable, Unreachable
 
 if TYPE_CHECKING:
     import aiohttp
@@ -36,27 +36,44 @@ CONNECT_TIMEOUT_S = 20.0
 ATTEMPTS = 4
 """Times a request is sent while the server answers Retry-After, as kubectl does."""
 LONGEST_RETRY_S = 10.0
+UNREACHABLE_FIX = "check the network way to the cluster (VPN, authorized networks), then run the same command again"
 
 
 class Kube:
     """The API server of one cluster; safe to share between tasks of one event loop."""
 
-    def __init__(self, server: str, ca_pem: bytes, token: Callable[[], Awaitable[str]], *, cluster: str = "") -> None:
+    def __init__(
+        self,
+        server: str,
+        ca_pem: bytes,
+        token: Callable[[], Awaitable[str]],
+        *,
+        cluster: str = "",
+        unreachable_fix: str = UNREACHABLE_FIX,
+    ) -> None:
         async def here() -> tuple[str, bytes]:
             return server, ca_pem
 
         self._locate: Locate = here
         self._token = token
         self._cluster = cluster
+        self._unreachable_fix = unreachable_fix
         self._connecting = asyncio.Lock()
         self._api: Any = None
         self._lists: dict[tuple[int, str], asyncio.Task[Objects]] = {}
         self._writes = 0
 
     @classmethod
-    def lazily(cls, locate: Locate, token: Callable[[], Awaitable[str]], *, cluster: str = "") -> Kube:
+    def lazily(
+        cls,
+        locate: Locate,
+        token: Callable[[], Awaitable[str]],
+        *,
+        cluster: str = "",
+        unreachable_fix: str = UNREACHABLE_FIX,
+    ) -> Kube:
         """Make a client that finds its server at the first request; a failure to find it is not remembered."""
-        kube = cls("", b"", token, cluster=cluster)
+        kube = cls("", b"", token, cluster=cluster, unreachable_fix=unreachable_fix)
         kube._locate = locate
         return kube
 
@@ -209,7 +226,7 @@ class Kube:
             try:
                 data = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise _no_connection(doing, error) from error
+                raise self._no_connection(doing, error) from error
             finally:
                 response.release()
             pause = _retry_after(response.headers) if response.status in {429, 503} else None
@@ -246,7 +263,7 @@ class Kube:
                 method, api.configuration.host + url, headers=sent, body=body, _request_timeout=timeout
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _no_connection(doing, error) from error
+            raise self._no_connection(doing, error) from error
         response: aiohttp.ClientResponse = answer.response
         return response
 
@@ -256,6 +273,14 @@ class Kube:
                 server, ca_pem = await self._locate()
                 self._api = await asyncio.to_thread(_api_client, server, ca_pem)
             return self._api
+
+    def _no_connection(self, doing: str, error: BaseException) -> Unavailable:
+        refused = isinstance(getattr(error, "os_error", error), ConnectionRefusedError)
+        return (Unreachable if refused else Unavailable)(
+            f"cannot {doing}: no answer from the cluster's API server",
+            cause=str(error) or type(error).__name__,
+            fix=self._unreachable_fix,
+        )
 
 
 def _api_client(server: str, ca_pem: bytes) -> Any:
@@ -273,14 +298,6 @@ def _loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _no_connection(doing: str, error: BaseException) -> Unavailable:
-    return Unavailable(
-        f"cannot {doing}: no answer from the cluster's API server",
-        cause=str(error) or type(error).__name__,
-        fix="check the network way to the cluster (VPN, authorized networks), then run the same command again",
-    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

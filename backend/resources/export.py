@@ -131,7 +131,7 @@ class Export(Resource[Exported]):
                     return True
                 others = await asyncio.gather(*(self._annotated(other) for other in self._others()))
             except (Unavailable, RateLimited) as error:
-                watch.saw(f"no answer: {error.cause or error.message}")
+                watch.unanswered(error)
                 return None
             if any(others):
                 return True

@@ -89,7 +89,7 @@ async def gone(kube: Kube, keys: Sequence[Key], watch: Watch) -> bool | None:
     except NotFound:
         return True
     except (Unavailable, RateLimited) as error:
-        watch.saw(f"no answer: {error.cause or error.message}")
+        watch.unanswered(error)
         return None
     if left:
         watch.saw(f"waiting until {', '.join(map(str, left))} is gone")

@@ -193,7 +193,7 @@ class KubeObjects(Resource[Seen]):
             try:
                 seen = await self.observe() or Seen({})
             except (Unavailable, RateLimited) as error:
-                watch.saw(f"no answer: {error.cause or error.message}")
+                watch.unanswered(error)
                 return None
             lack = self.lacks(seen)
             if lack is None:

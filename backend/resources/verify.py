@@ -140,7 +140,11 @@ class Verify(Resource[tuple[Answer, ...]]):
                     timeout_s=spec.timeout_s,
                 )
             except PromptError as error:
-                watch.saw(f"{region}: {error.message}")
+                told = f"{region}: {error.message}"
+                if isinstance(error.__cause__, CloudError):
+                    watch.unanswered(error.__cause__, told)
+                else:
+                    watch.saw(told)
                 return None
             if answer.ok:
                 return answer

@@ -1,29 +1,59 @@
-"""One wait: what is seen is told whenever it changes, and remembered for the case that time runs out."""
+"""One wait: what is seen is told whenever it changes, and remembered for the case that time runs out.
+
+Invariant: a server that does not answer is waited for, one that is not there any more only for seconds."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from backend.engine.poll import Expired, poll
 from backend.engine.resource import Note
-from backend.errors import Busy, StepTimeout
+from backend.errors import Busy, CloudError, StepTimeout, Unreachable
 
 Found = TypeVar("Found")
+
+REFUSED_FOR_S = 5.0
+"""Longest time in which every look is refused before a wait gives up."""
 
 
 class Watch:
     """A wait for one thing, with its patience."""
 
-    def __init__(self, note: Note, what: str, *, timeout_s: float, look: str) -> None:
+    def __init__(
+        self,
+        note: Note,
+        what: str,
+        *,
+        timeout_s: float,
+        look: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._note = note
         self._what = what
         self._timeout_s = timeout_s
         self._look = look
+        self._clock = clock
         self._seen = ""
+        self._refused_since: float | None = None
 
     def saw(self, text: str, *, operation: str | None = None) -> None:
         """Tell what is seen now, unless it is what was told last."""
+        self._refused_since = None
+        self._tell(text, operation)
+
+    def unanswered(self, error: CloudError, text: str = "") -> None:
+        """Tell that there was no answer; raises the error once nothing has listened for ``REFUSED_FOR_S``."""
+        if not isinstance(error, Unreachable):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = self._clock()
+        elif self._clock() - self._refused_since >= REFUSED_FOR_S:
+            raise error
+        self._tell(text or f"no answer: {error.cause or error.message}")
+
+    def _tell(self, text: str, operation: str | None = None) -> None:
         if text != self._seen:
             self._seen = text
             self._note(text, operation=operation)
