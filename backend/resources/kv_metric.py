@@ -45,7 +45,7 @@ async def metric_reported(spec: GatewaySpec, cluster: ClusterSpec, clients: Clie
         except PermissionDenied:
             raise
         except CloudError as error:
-            watch.saw(f"no answer: {error.cause or error.message}")
+            watch.unanswered(error)
             return None
         for pod, metrics in told.items():
             if metrics and wanted not in metrics:

@@ -14,7 +14,7 @@ from backend import catalog
 from backend.clients.inference import Answer, Ask, prompt
 from backend.engine.events import Action
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
-from backend.errors import PromptError
+from backend.errors import CloudError, PromptError
 from backend.resources.gateway import GatewayRow
 from backend.resources.keys import kubectl
 from backend.resources.kv_metric import metric_reported

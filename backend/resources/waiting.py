@@ -1,6 +1,7 @@
 """One wait: what is seen is told whenever it changes, and remembered for the case that time runs out.
 
-Invariant: a server that does not answer is waited for, one that is not there any more only for seconds."""
+Invariant: a server that does not answer is waited for, one that is not there any more only for seconds.
+"""
 
 from __future__ import annotations
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 TIMEOUT_S = 90
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,45 @@ class Printed:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-class Terminal:
-    """Runs ``mcig`` in a home folder of its own, without any Google account, token or proxy of the machine's user."""
+class Warm:
+    """A process that becomes one command after another, with the cloud packages loaded already; see ``warm.py``."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self) -> None:
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            number = theirs.fileno()
+            command = [sys.executable, "-m", "tests.journeys.warm", str(number)]
+            self._process = subprocess.Popen(command, pass_fds=[number], cwd=ROOT, stdin=subprocess.DEVNULL)
+        self._ours.settimeout(TIMEOUT_S)
+
+    def run(self, arguments: Sequence[str], environ: Mapping[str, str]) -> Printed:
+        """Run a command to its end, which must come within ``TIMEOUT_S``."""
+        request = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode()
+        with TemporaryFile() as out, TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
+            streams = [nothing.fileno(), out.fileno(), err.fileno()]
+            socket.send_fds(self._ours, [request], streams)
+            code = self._ours.recv(64)
+            assert code, f"no process for mcig {' '.join(arguments)}"
+            for stream in (out, err):
+                stream.seek(0)
+            return Printed(int(code), out.read().decode(), err.read().decode())
+
+    def close(self) -> None:
+        """End the process."""
+        self._ours.close()
+        self._process.kill()
+        self._process.wait(TIMEOUT_S)
+
+
+class Terminal:
+    """Runs ``mcig`` in a home folder of its own, without any Google account, token or proxy of the machine's user.
+
+    Each command is a process of its own: a fork of ``warm`` where there is one, else a new one from the start.
+    """
+
+    def __init__(self, home: Path, warm: Warm | None = None) -> None:
         self.home = home
+        self._warm = warm
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "SYSTEMROOT", "TMPDIR"}}
         self.environ = {
             **kept,
@@ -51,16 +88,7 @@ class Terminal:
 
     def mcig(self, *arguments: str, code: int | None = 0) -> Printed:
         """Run to the end; fails unless it ends with ``code`` (``None``: any)."""
-        run = subprocess.run(
-            self._command(arguments),
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        printed = Printed(run.returncode, run.stdout, run.stderr)
+        printed = self._new(arguments) if self._warm is None else self._warm.run(arguments, self.environ)
         assert "Traceback" not in printed.out + printed.err, printed.err
         assert code is None or printed.code == code, f"exit {printed.code}\n{printed.out}\n{printed.err}"
         return printed
@@ -80,6 +108,18 @@ class Terminal:
     def close(self) -> None:
         """End the background emulator, whatever state it is in."""
         self.mcig("emulator", "stop", code=None)
+
+    def _new(self, arguments: tuple[str, ...]) -> Printed:
+        run = subprocess.run(
+            self._command(arguments),
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        return Printed(run.returncode, run.stdout, run.stderr)
 
     @staticmethod
     def _command(arguments: tuple[str, ...]) -> list[str]:

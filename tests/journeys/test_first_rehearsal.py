@@ -6,17 +6,17 @@ REGIONS = ["europe-west3", "us-east4"]
 PROMPT = "What is the best pizza in the world?"
 
 
-def test_apply_prompt_plan_destroy(terminal: Terminal) -> None:
-    applied = terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max").lines
+def test_apply_prompt_plan_destroy(new_terminal: Terminal) -> None:
+    applied = new_terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max").lines
     assert applied[0]["type"] == "run_started"
     assert (applied[-1]["type"], applied[-1]["outcome"]) == ("run_finished", "succeeded")
     (verify,) = [event for event in applied if event["type"] == "step_finished" and event["resource"] == "verify"]
     assert [answer["region"] for answer in verify["detail"]["answers"]] == REGIONS
 
-    planned = terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json").document
+    planned = new_terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json").document
     assert {step["action"] for step in planned["steps"]} == {"no-op"}
 
-    answers = terminal.mcig("prompt", "rehearsal", PROMPT, "--json").document
+    answers = new_terminal.mcig("prompt", "rehearsal", PROMPT, "--json").document
     assert [answer["region"] for answer in answers] == REGIONS
     for answer, cluster in zip(answers, ["gke-west", "gke-east"], strict=True):
         assert answer["status"] == 200
@@ -27,12 +27,12 @@ def test_apply_prompt_plan_destroy(terminal: Terminal) -> None:
         assert answer["usage"]["completion_tokens"] > 0
         assert 0 < answer["ttft_s"] <= answer["total_s"]
 
-    status = terminal.mcig("status", "rehearsal", "--json").document
+    status = new_terminal.mcig("status", "rehearsal", "--json").document
     assert [address["region"] for address in status["addresses"]] == REGIONS
     assert all(address["base_url"].startswith("http://127.0.0.1:") for address in status["addresses"])
 
-    terminal.mcig("destroy", "rehearsal", "--yes")
-    left = terminal.mcig("emulator", "status", "--json").document["resources"]
+    new_terminal.mcig("destroy", "rehearsal", "--yes")
+    left = new_terminal.mcig("emulator", "status", "--json").document["resources"]
     assert left
     assert {name.partition("/")[0] for name in left} == {"service"}, "nothing but enabled APIs is left"
 

@@ -59,15 +59,16 @@ def test_ctrl_c_before_anything_was_changed_says_so(terminal: Terminal) -> None:
     assert not (terminal.home / "mcig" / "state" / "journals").exists()
 
 
-def test_a_lost_cloud_is_named_and_the_run_goes_on_once_it_is_back(terminal: Terminal) -> None:
+@pytest.mark.parametrize("step", ["cluster/gke-west", "gateway"])
+def test_a_lost_cloud_is_named_and_the_run_goes_on_once_it_is_back(terminal: Terminal, step: str) -> None:
     run = terminal.start(*APPLY)
-    list(events_until(run, "cluster/gke-west", "step_started"))
+    list(events_until(run, step, "step_started"))
     os.kill(terminal.mcig("emulator", "status", "--json").document["pid"], signal.SIGKILL)
     assert run.stdout is not None
-    out, err = run.communicate(timeout=90)
+    out, err = run.communicate(timeout=20)
     assert run.returncode == 1
     assert "Traceback" not in out + err
     assert "run_finished" in out.splitlines()[-1]
     assert "mcig emulator start" in out + err
-    terminal.mcig("apply", "rehearsal", "--yes", "--json")
+    terminal.mcig(*APPLY)
     assert set(world(terminal)) >= EXPECTED
