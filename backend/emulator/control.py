@@ -106,7 +106,7 @@ def find(home: Path) -> Instance | None:
 
 
 def start(
-    home: Path, *, speed: float, seed: int = 7, port: int = 0, jitter: float = 1.0, wait_s: float = 20.0
+    home: Path, *, speed: float, seed: int = 7, port: int = 0, jitter: float = 1.0, wait_s: float = 30.0
 ) -> Instance:
     """The healthy emulator of a home folder, started in the background when none runs.
 

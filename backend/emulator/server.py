@@ -30,6 +30,8 @@ from backend.emulator.world import World, token_of, write_private
 IDLE_S = 1800.0
 """Seconds without a request after which a background emulator ends itself."""
 _COALESCE_S = 0.005
+_AWAKEN_S = 10.0
+_AWAKEN_PAUSE_S = 0.02
 _RETRY_S = 1.0
 _SAVE_DELAY_S = 0.2
 _LONGEST_SLEEP_S = 60.0
@@ -80,7 +82,7 @@ class Emulator:
         except BaseException:
             await self._close()
             raise
-        await self._look()
+        await self._awaken()
         self._tasks = [asyncio.create_task(self._control()), asyncio.create_task(self._keep())]
         return self
 
@@ -137,6 +139,16 @@ class Emulator:
             if row is not None:
                 await open_cluster(self.world, row, port=saved["port"], state=saved["state"])
 
+    async def _awaken(self) -> None:
+        """Look until what was ready before is ready again, so that nobody meets a world that is still half asleep."""
+        before = _ready(self.world)
+        await self._look()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_AWAKEN_S):
+                while not before <= _ready(self.world):
+                    await asyncio.sleep(_AWAKEN_PAUSE_S)
+                    await self._look()
+
     async def _look(self) -> float | None:
         """Settle and let the controllers look once; the Unix time at which something is due without a change."""
         from backend.emulator.kube.controllers import reconcile
@@ -190,6 +202,21 @@ class Emulator:
             await self._runner.cleanup()
             self._runner = None
         await self._end_parts()
+
+
+def _ready(world: World) -> set[tuple[str, str]]:
+    """Cluster and uid of every Pod that is ready and every Gateway that is healthy."""
+    from backend.emulator.kube.controllers.gateways import HEALTHY
+    from backend.emulator.kube.controllers.objects import is_true, uid_of
+    from backend.emulator.kube.controllers.routes import GATEWAYS
+
+    return {
+        (key, uid_of(found))
+        for key, cluster in world.kube.items()
+        for resource, condition in (("/pods", "Ready"), (GATEWAYS, HEALTHY))
+        for found in cluster.store.list(resource)
+        if is_true(found, condition)
+    }
 
 
 def _authority(home: Path) -> Any:

@@ -20,18 +20,18 @@ def end(terminal: Terminal, how: str) -> None:
         os.kill(pid(terminal), signal.SIGKILL)
 
 
-def test_a_finished_stack_is_as_wanted_and_answers_again(new_terminal: Terminal) -> None:
-    new_terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
-    doors = new_terminal.mcig("status", "--json").document["addresses"]
+def test_a_finished_stack_is_as_wanted_and_answers_again(terminal: Terminal) -> None:
+    terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
+    doors = terminal.mcig("status", "--json").document["addresses"]
     for how in ("stopped", "killed"):
-        end(new_terminal, how)
-        planned = new_terminal.mcig("plan", "rehearsal", "--speed", "max", "--json", "--detailed-exitcode")
+        end(terminal, how)
+        planned = terminal.mcig("plan", "rehearsal", "--speed", "max", "--json", "--detailed-exitcode")
         assert {step["action"] for step in planned.document["steps"]} == {"no-op"}, how
         assert "started the emulated cloud" in planned.err
-        answers = new_terminal.mcig("prompt", "rehearsal", "Are you back?", "--json").document
+        answers = terminal.mcig("prompt", "rehearsal", "Are you back?", "--json").document
         served = [(answer["status"], answer["served_by"]["cluster"]) for answer in answers]
         assert served == [(200, "gke-west"), (200, "gke-east")], how
-    assert new_terminal.mcig("status", "--json").document["addresses"] == doors
+    assert terminal.mcig("status", "--json").document["addresses"] == doors
 
 
 def test_half_a_stack_is_finished_after_a_restart(terminal: Terminal) -> None:
