@@ -1,4 +1,4 @@
-"""The data plane of all Gateways: one real Envoy, steered by files.
+"""The data plane of all Gateways: one real Envoy, steered by files, and the picker that it asks.
 
 Why a real one: health checks, fail-over, time-outs and streaming must behave like a load balancer's and not like our
 idea of one. Invariants: whatever `apply` returned from is what Envoy serves, and no update was rejected; all listeners
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import aiohttp
 from backend.emulator.serving.child import Child, leashed
 from backend.emulator.serving.envoy_config import Backend, Frontend, bootstrap, document, resource_files, resource_path
 from backend.emulator.serving.loopback import KeptPorts, write_private
+from backend.emulator.serving.picker_client import PickerFailed, PickerProcess
 from backend.emulator.serving.seams import GatewayWorld
 
 __all__ = ["Backend", "Door", "EnvoyFailed", "EnvoyMissing", "Frontend", "GatewayDataPlane"]
@@ -76,6 +77,7 @@ class GatewayDataPlane:
         self._version = 0
         self._lock = asyncio.Lock()
         self._child: Child | None = None
+        self._picker = PickerProcess(self._folder, self._folder)
         self._run_folder: Path | None = None
         self._admin: aiohttp.ClientSession | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,26 +108,36 @@ class GatewayDataPlane:
         """
         wanted = tuple(sorted(frontends, key=lambda frontend: frontend.name))
         async with self._lock:
-            alive = self._child is not None and self._child.exit_code is None
+            alive = self._child is not None and self._child.exit_code is None and self._picker.alive
             if not alive and not wanted:
                 self._frontends = ()
                 return
             if alive and wanted == self._frontends:
                 return
             doors = {frontend.key: self._ports.of(frontend.key) for frontend in wanted}
-            files = resource_files(wanted, self._folder, doors, self.vpc_port())
             try:
                 if alive:
+                    await self._picker.want(wanted)
+                    files = resource_files(wanted, self._folder, doors, self.vpc_port(), self._picker.socket)
                     self._rejected = _rejections(await self._stats())
                     await self._take_over(await asyncio.to_thread(self._write, files))
                 else:
+                    await self._stop()
                     self._written.clear()
+                    sockets = self._sockets()
+                    self._picker = PickerProcess(sockets / "picker.sock", sockets / "admin.sock")
+                    await self._picker.start(self._note)
+                    files = resource_files(wanted, self._folder, doors, self.vpc_port(), self._picker.socket)
                     changed = await asyncio.to_thread(self._write, files)
-                    await self._start()
+                    await self._start(sockets / "admin.sock")
+                    await self._picker.want(wanted)
                     await self._take_over(changed)
             except EnvoyFailed:
                 self._written.clear()
                 raise
+            except (PickerFailed, OSError) as error:
+                self._written.clear()
+                raise EnvoyFailed(f"The endpoint picker does not answer: {error}.", self._log) from error
             self._frontends = wanted
             await self._read_health()
 
@@ -157,14 +169,17 @@ class GatewayDataPlane:
             del self._written[stem]
         return changed
 
-    async def _start(self) -> None:
-        await self._stop()
+    def _sockets(self) -> Path:
+        """Where the Unix sockets are: the folder, unless its path is too long for one."""
+        if len(str(self._folder / "picker.sock")) <= _LONGEST_SOCKET_PATH:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._folder / "admin.sock").unlink(missing_ok=True)
+            return self._folder
+        self._run_folder = Path(tempfile.mkdtemp(prefix="mcig-envoy-"))
+        return self._run_folder
+
+    async def _start(self, admin: Path) -> None:
         binary = _binary()
-        admin = self._folder / "admin.sock"
-        if len(str(admin)) > _LONGEST_SOCKET_PATH:
-            self._run_folder = Path(tempfile.mkdtemp(prefix="mcig-envoy-"))
-            admin = self._run_folder / "admin.sock"
-        admin.unlink(missing_ok=True)
         start = self._folder / "bootstrap.json"
         write_private(start, json.dumps(bootstrap(self._folder, admin), indent=1))
         write_private(self._log, "")
@@ -175,7 +190,8 @@ class GatewayDataPlane:
         self._admin = aiohttp.ClientSession("http://envoy", connector=aiohttp.UnixConnector(str(admin)))
         self._tasks = [
             asyncio.create_task(self._watch_health()),
-            asyncio.create_task(self._watch_end(self._child)),
+            asyncio.create_task(self._watch_end(self._child.wait())),
+            asyncio.create_task(self._watch_end(self._picker.wait())),
         ]
         deadline = asyncio.get_running_loop().time() + _START_S
         while await self._ask("/ready") is None:
@@ -196,6 +212,7 @@ class GatewayDataPlane:
         if self._child is not None:
             await self._child.stop()
             self._child = None
+        await self._picker.stop()
         if self._admin is not None:
             await self._admin.close()
             self._admin = None
@@ -240,8 +257,8 @@ class GatewayDataPlane:
         lines = (line.partition(": ") for line in text.splitlines())
         return {name: value.strip('"') for name, _, value in lines}
 
-    async def _watch_end(self, child: Child) -> None:
-        await child.wait()
+    async def _watch_end(self, end: Awaitable[int]) -> None:
+        await end
         self._health = {}
         self._world.touch()
 

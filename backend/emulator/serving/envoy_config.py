@@ -1,7 +1,8 @@
 """Envoy's configuration for a set of frontends; pure functions from frontends to JSON.
 
 Each frontend (one address of a Gateway in one region) is a listener on a loopback door and a cluster whose localities
-are the regions of its backends, nearest first by priority. One more listener is the VPC: an HTTP forward proxy that
+are the regions of its backends, nearest first by priority. Before a request is forwarded the picker is asked which
+Pods to try; without its word distance and health alone decide. One more listener is the VPC: an HTTP forward proxy that
 knows the VIPs and nothing else. Routes and endpoints are files of their own, so that a changed timeout or Pod list
 never drains a connection.
 
@@ -13,10 +14,11 @@ that Envoy adds tells a client which cluster served it.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.emulator.serving.balance import Terms
 from backend.emulator.serving.regions import nearest_first
 
 Json = dict[str, Any]
@@ -26,6 +28,16 @@ HEALTH_INTERVAL_S = 1
 
 _UNHEALTHY_AFTER = 2
 _NO_LIMIT = 2**31 - 1
+_UNLIMITED: Json = {
+    "priority": "DEFAULT",
+    "max_connections": _NO_LIMIT,
+    "max_pending_requests": _NO_LIMIT,
+    "max_requests": _NO_LIMIT,
+    "max_retries": _NO_LIMIT,
+}
+_PICKER = "picker"
+_DESTINATION = "x-gateway-destination-endpoint"
+_PROMPT_BYTES = 4096
 _TYPES = "type.googleapis.com/envoy"
 _UPSTREAM_IDLE_S = 3
 
@@ -39,6 +51,7 @@ class Backend:
     host: str
     port: int
     pod: str
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,8 @@ class Frontend:
     timeout_s: float
     health_path: str | None
     backends: tuple[Backend, ...]
+    objectives: tuple[tuple[str, str, int], ...] = ()
+    """(cluster, name, priority) of the InferenceObjectives of the pools behind it."""
 
     @property
     def name(self) -> str:
@@ -62,6 +77,11 @@ class Frontend:
     def key(self) -> str:
         """Stable name of the door, for keeping its port over restarts."""
         return f"{self.gateway}|{self.region}|{self.port}"
+
+    @property
+    def order(self) -> list[str]:
+        """The regions of its backends, the nearest first."""
+        return nearest_first(self.region, {backend.region for backend in self.backends})
 
 
 def bootstrap(folder: Path, admin_socket: Path) -> Json:
@@ -74,15 +94,15 @@ def bootstrap(folder: Path, admin_socket: Path) -> Json:
 
 
 def resource_files(
-    frontends: Sequence[Frontend], folder: Path, doors: Mapping[str, int], vpc_port: int
+    frontends: Sequence[Frontend], folder: Path, doors: Mapping[str, int], vpc_port: int, picker: Path
 ) -> dict[str, list[Json]]:
-    """Return file stem -> resources; `doors` maps each frontend's key to its loopback port."""
+    """Return file stem -> resources; `doors` maps each frontend's key to its loopback port, `picker` is its socket."""
     files: dict[str, list[Json]] = {
         "lds": [
             _listener("vpc", vpc_port, folder),
             *(_listener(frontend.name, doors[frontend.key], folder) for frontend in frontends),
         ],
-        "cds": [_cluster(frontend, folder) for frontend in frontends],
+        "cds": [_picker_cluster(picker), *(_cluster(frontend, folder) for frontend in frontends)],
         "rds-vpc": [_routes("vpc", [*map(_vpc_host, frontends), _NOWHERE])],
     }
     for frontend in frontends:
@@ -119,7 +139,10 @@ def _listener(name: str, port: int, folder: Path) -> Json:
         "@type": f"{_TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
         "rds": {"route_config_name": name, "config_source": _file(folder, f"rds-{name}")},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+        "http_filters": [
+            {"name": "envoy.filters.http.ext_authz", "typed_config": _ask_picker(name)},
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
         "generate_request_id": False,
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
@@ -135,6 +158,37 @@ def _listener(name: str, port: int, folder: Path) -> Json:
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         ],
+    }
+
+
+def _ask_picker(name: str) -> Json:
+    exact = [{"exact": header} for header in ("x-gateway-inference-objective",)]
+    return {
+        "@type": f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        "transport_api_version": "V3",
+        "failure_mode_allow": True,
+        "allowed_headers": {"patterns": exact},
+        "with_request_body": {"max_request_bytes": _PROMPT_BYTES, "allow_partial_message": True},
+        "http_service": {
+            "server_uri": {"uri": "http://picker", "cluster": _PICKER, "timeout": "1s"},
+            "path_prefix": f"/{name}",
+            "authorization_response": {
+                "allowed_upstream_headers": {"patterns": [{"exact": _DESTINATION}]},
+                "allowed_client_headers": {"patterns": [{"exact": "content-type"}]},
+            },
+        },
+    }
+
+
+def _picker_cluster(socket: Path) -> Json:
+    endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
+    return {
+        "@type": f"{_TYPES}.config.cluster.v3.Cluster",
+        "name": _PICKER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": _PICKER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [_UNLIMITED]},
     }
 
 
@@ -189,12 +243,6 @@ _NOWHERE: Json = {
 
 def _cluster(frontend: Frontend, folder: Path) -> Json:
     interval = f"{HEALTH_INTERVAL_S}s"
-    thresholds = {
-        "max_connections": _NO_LIMIT,
-        "max_pending_requests": _NO_LIMIT,
-        "max_requests": _NO_LIMIT,
-        "max_retries": _NO_LIMIT,
-    }
     http = {
         "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {}},
@@ -206,10 +254,10 @@ def _cluster(frontend: Frontend, folder: Path) -> Json:
         "type": "EDS",
         "eds_cluster_config": {"eds_config": _file(folder, f"eds-{frontend.name}")},
         "connect_timeout": "1s",
-        "lb_policy": "LEAST_REQUEST",
+        "load_balancing_policy": {"policies": [_policy("override_host", _OVERRIDE)]},
         "ignore_health_on_host_removal": True,
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
-        "circuit_breakers": {"thresholds": [{"priority": "DEFAULT", **thresholds}]},
+        "circuit_breakers": {"thresholds": [_UNLIMITED]},
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
         "health_checks": [
             {
@@ -224,16 +272,30 @@ def _cluster(frontend: Frontend, folder: Path) -> Json:
     }
 
 
+def _policy(name: str, config: Json) -> Json:
+    kind = "".join(word.capitalize() for word in name.split("_"))
+    package = f"envoy.extensions.load_balancing_policies.{name}.v3.{kind}"
+    full = {"@type": f"type.googleapis.com/{package}", **config}
+    return {"typed_extension_config": {"name": f"envoy.load_balancing_policies.{name}", "typed_config": full}}
+
+
+_OVERRIDE: Json = {
+    "override_host_sources": [{"header": _DESTINATION}],
+    "fallback_policy": {"policies": [_policy("least_request", {})]},
+}
+
+
 def _endpoints(frontend: Frontend) -> Json:
-    """Endpoints by region; the nearest region keeps all traffic while one of its endpoints is healthy."""
-    order = nearest_first(frontend.region, {backend.region for backend in frontend.backends})
+    """Endpoints by region, drained ones left out; without the picker's word the nearest healthy region gets all."""
+    backends = [backend for backend in frontend.backends if backend.terms.scaler > 0]
+    order = [region for region in frontend.order if any(backend.region == region for backend in backends)]
     localities = [
         {
             "locality": {"region": region},
             "priority": priority,
             "lb_endpoints": [
                 {"endpoint": {"address": _address(backend.port, backend.host)}}
-                for backend in sorted(frontend.backends, key=lambda each: (each.cluster, each.pod, each.port))
+                for backend in sorted(backends, key=lambda each: (each.cluster, each.pod, each.port))
                 if backend.region == region
             ],
         }

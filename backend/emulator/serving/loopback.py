@@ -4,6 +4,7 @@ Invariant: nothing of the emulator listens on any other address.
 """
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def _bound(port: int) -> int:
     with socket.create_server(("127.0.0.1", port)) as listener:
         number: int = listener.getsockname()[1]
         return number
+
+
+def private_socket(path: str) -> socket.socket:
+    """Return a Unix socket that listens at `path`; only its owner may connect."""
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.listen(1024)
+    return listener
 
 
 def write_private(path: Path, text: str) -> None:

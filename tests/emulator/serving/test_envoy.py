@@ -229,7 +229,7 @@ def test_regions_are_priorities_by_distance(tmp_path: Path) -> None:
     regions = ("us-west1", "us-east4", "europe-west4", "us-east4", "mars-north1")
     backends = [Backend(f"{r}/{i}", r, "127.0.0.1", 9000 + i, f"pod-{i}") for i, r in enumerate(regions)]
     near = frontend(VIP, "europe-west3", *backends)
-    files = resource_files([near], tmp_path, {near.key: 1}, 2)
+    files = resource_files([near], tmp_path, {near.key: 1}, 2, tmp_path / "picker.sock")
     endpoints = files[f"eds-{near.name}"][0]["endpoints"]
     order = ["europe-west4", "us-east4", "us-west1", "mars-north1"]
     assert [entry["locality"]["region"] for entry in endpoints] == order
@@ -240,7 +240,7 @@ def test_regions_are_priorities_by_distance(tmp_path: Path) -> None:
 
 def test_every_listener_is_on_loopback_and_timeouts_are_exact(tmp_path: Path) -> None:
     one = frontend(VIP, "europe-west3", timeout_s=0.5)
-    files = resource_files([one], tmp_path, {one.key: 1}, 2)
+    files = resource_files([one], tmp_path, {one.key: 1}, 2, tmp_path / "picker.sock")
     assert {listener["address"]["socket_address"]["address"] for listener in files["lds"]} == {"127.0.0.1"}
     route = files[f"rds-{one.name}"][0]["virtual_hosts"][0]["routes"][0]["route"]
     assert math.isclose(float(route["timeout"].removesuffix("s")), 0.5)

@@ -10,12 +10,16 @@ from backend.emulator.google.geography import region_of
 from backend.emulator.kube.controllers import compute
 from backend.emulator.kube.controllers.exports import endpoints, exporters, ports
 from backend.emulator.kube.controllers.loadbalancer import DEFAULT_TIMEOUT_S
-from backend.emulator.kube.controllers.objects import deleting, is_true, matches, name_of, namespace_of, path_of
+from backend.emulator.kube.controllers.objects import deleting, is_true, name_of, namespace_of, path_of
 from backend.emulator.kube.controllers.policies import BACKEND, HEALTH, in_force
 from backend.emulator.kube.controllers.routes import GATEWAYS, attached, imports
 from backend.emulator.kube.controllers.seams import Cluster, Object, Store, World
+from backend.emulator.kube.controllers.terms import terms
 from backend.emulator.kube.controllers.turn import Turn
+from backend.emulator.kube.selectors import matches
 from backend.emulator.serving.envoy import Backend, Frontend
+
+OBJECTIVES = "inference.networking.x-k8s.io/inferenceobjectives"
 
 
 def picked(store: Store, pool: Object) -> bool:
@@ -31,9 +35,10 @@ def picked(store: Store, pool: Object) -> bool:
     )
 
 
-def backends(world: World, imported: Object, check_port: int | None) -> list[Backend]:
+def backends(world: World, config: Cluster, imported: Object, check_port: int | None) -> list[Backend]:
     """The ready endpoints behind an import, cluster by cluster, that listen on `check_port` too if one is given."""
     found = []
+    policy = in_force(config.store, BACKEND, namespace_of(imported), name_of(imported)) or {}
     for key, (cluster, pool) in sorted(exporters(world, namespace_of(imported), name_of(imported)).items()):
         if not picked(cluster.store, pool):
             continue
@@ -44,8 +49,19 @@ def backends(world: World, imported: Object, check_port: int | None) -> list[Bac
                 if address is not None and checked is not None:
                     host, loopback = address
                     region = region_of(key.partition("/")[0])
-                    found.append(Backend(key, region, host, loopback, name_of(pod)))
+                    found.append(Backend(key, region, host, loopback, name_of(pod), terms(world, cluster, pod, policy)))
     return found
+
+
+def objectives(world: World, imported: Object) -> list[tuple[str, str, int]]:
+    """(cluster, name, priority) of the InferenceObjectives that refer to the pools behind an import."""
+    namespace, name = namespace_of(imported), name_of(imported)
+    return [
+        (key, name_of(objective), objective["spec"].get("priority", 0))
+        for key, (cluster, _) in sorted(exporters(world, namespace, name).items())
+        for objective in cluster.store.list(OBJECTIVES, namespace)
+        if objective["spec"]["poolRef"]["name"] == name and not deleting(objective)
+    ]
 
 
 def regional_addresses(world: World, config: Cluster, gateway: Object) -> dict[str, str]:
@@ -78,7 +94,7 @@ def frontends(world: World, config: Cluster, gateway: Object) -> list[Frontend]:
         targets = {path_of(each): each for route in routes for each in imports(store, route)}.values()
         checks = [(each, http_check(store, each)) for each in targets]
         paths = [check["requestPath"] for _, check in checks if "requestPath" in check]
-        behind = tuple(one for each, check in checks for one in backends(world, each, check.get("port")))
+        behind = tuple(one for each, check in checks for one in backends(world, config, each, check.get("port")))
         found += [
             Frontend(
                 gateway=name_of(gateway),
@@ -88,6 +104,7 @@ def frontends(world: World, config: Cluster, gateway: Object) -> list[Frontend]:
                 timeout_s=max((timeout_s(store, each) for each in targets), default=float(DEFAULT_TIMEOUT_S)),
                 health_path=paths[0] if paths else None,
                 backends=behind,
+                objectives=tuple(sorted({one for each in targets for one in objectives(world, each)})),
             )
             for region, vip in addresses
         ]
