@@ -101,7 +101,8 @@ class Engine:
         self._running: dict[Generation, None] = {}
         self._waiting: deque[Generation] = deque()
         self._blocks_used = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._due = 0.0
         self._last_step = 0.0
         metrics.watch(lambda: len(self._running), lambda: len(self._waiting), self.cache_usage)
 
@@ -202,9 +203,10 @@ class Engine:
             step = self._normal(*self._latency.next_token) * self._latency.slowdown(len(self._running))
             due = self._last_step + step
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._due <= due:
                 return
             self._timer.cancel()
+        self._due = due
         self._timer = loop.call_at(max(due, loop.time()), self._step)
 
     def _step(self) -> None:
