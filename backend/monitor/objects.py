@@ -1,0 +1,56 @@
+"""What Kubernetes says of Pods and of the gateway's objects, read into snapshots; pure functions.
+
+Invariant: what is not said is unknown and never assumed good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from backend.clients.kinds import GATEWAY, Kind
+from backend.monitor.snapshot import ConditionSnapshot, PodSnapshot
+
+Object = Mapping[str, Any]
+
+
+def pod_seen(pod: Object) -> PodSnapshot:
+    """A Pod without its figures; what its container waits for says more than its phase."""
+    status: Object = pod.get("status") or {}
+    told = {one["type"]: one["status"] for one in status.get("conditions") or ()}
+    containers: list[Object] = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    waiting = next(
+        (why for one in containers if (why := (one.get("state") or {}).get("waiting", {}).get("reason"))), None
+    )
+    ending = "deletionTimestamp" in pod["metadata"]
+    return PodSnapshot(
+        name=pod["metadata"]["name"],
+        node=(pod.get("spec") or {}).get("nodeName"),
+        ready=told.get("Ready") == "True" and not ending,
+        phase="Terminating" if ending else waiting or str(status.get("reason") or status.get("phase", "Unknown")),
+        restarts=sum(int(one.get("restartCount") or 0) for one in containers),
+    )
+
+
+def conditions_of(kind: Kind, obj: Object) -> Iterator[ConditionSnapshot]:
+    """What controllers say of an object, a route's parents included."""
+    status: Object = obj.get("status") or {}
+    parents: Iterable[Object] = status.get("parents") or ()
+    told = [*(status.get("conditions") or ()), *(one for each in parents for one in each.get("conditions") or ())]
+    for one in told:
+        yield ConditionSnapshot(
+            object=f"{kind.name}/{obj['metadata']['name']}",
+            type=str(one.get("type", "")),
+            status=str(one.get("status", "Unknown")),
+            reason=str(one.get("reason") or ""),
+            message=str(one.get("message") or ""),
+        )
+
+
+def gateway_healthy(conditions: Iterable[ConditionSnapshot], gateway: str) -> bool | None:
+    """Whether the Gateway is programmed and has healthy backends; None while nobody says so."""
+    states = {
+        one.type.rpartition("/")[2]: one.status for one in conditions if one.object == f"{GATEWAY.name}/{gateway}"
+    }
+    known = [states[name] for name in ("Programmed", "GatewayHealthy") if states.get(name) in {"True", "False"}]
+    return all(state == "True" for state in known) if known else None

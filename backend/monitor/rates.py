@@ -1,0 +1,103 @@
+"""What a Pod did between two readings: rates from counters that start again at zero with every restart.
+
+Invariant: a rate is known only between two readings of the same Pod with time between them; a clock that jumps back, a
+missing page or a first sight give None and never zero.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.monitor.pages import BETWEEN, FINISHED, GENERATED, TTFT, Page, added, summed
+
+WINDOW_S = 30.0
+"""Seconds over which rates and quantiles are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One page and when it was read, in seconds of a clock that does not jump."""
+
+    at: float
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was done in a window of time."""
+
+    seconds: float
+    tokens: float
+    requests: float
+    ttft: Mapping[float, float]
+    """Buckets of the time to the first token, as in ``Page.buckets``."""
+    between: Mapping[float, float]
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Generated tokens a second."""
+        return self.tokens / self.seconds
+
+    @property
+    def requests_per_s(self) -> float:
+        """Finished requests a second."""
+        return self.requests / self.seconds
+
+
+class Meter:
+    """The readings of one Pod within the window."""
+
+    def __init__(self, window_s: float = WINDOW_S) -> None:
+        self._window_s = window_s
+        self._steps: deque[tuple[float, Work]] = deque()
+        self._last: Reading | None = None
+
+    def take(self, reading: Reading) -> None:
+        """Add a reading; one that is not later than the one before starts anew."""
+        last, self._last = self._last, reading
+        if last is None:
+            return
+        seconds = reading.at - last.at
+        if seconds <= 0:
+            self._steps.clear()
+            return
+        self._steps.append((reading.at, _between(last.page, reading.page, seconds)))
+        while self._steps and self._steps[0][0] <= reading.at - self._window_s:
+            self._steps.popleft()
+
+    def lose(self) -> None:
+        """Note that the Pod did not answer: what happens until the next reading is not known to the second."""
+        self._steps.clear()
+
+    @property
+    def work(self) -> Work | None:
+        """What was done within the window; None after less than two readings."""
+        if not self._steps:
+            return None
+        steps = [work for _, work in self._steps]
+        return Work(
+            sum(each.seconds for each in steps),
+            sum(each.tokens for each in steps),
+            sum(each.requests for each in steps),
+            summed([each.ttft for each in steps]),
+            summed([each.between for each in steps]),
+        )
+
+
+def _between(before: Page, after: Page, seconds: float) -> Work:
+    return Work(
+        seconds,
+        _gained(before, after, GENERATED),
+        _gained(before, after, FINISHED),
+        added(before.buckets.get(TTFT, {}), after.buckets.get(TTFT, {})),
+        next(
+            (added(before.buckets.get(name, {}), after.buckets[name]) for name in BETWEEN if name in after.buckets), {}
+        ),
+    )
+
+
+def _gained(before: Page, after: Page, counter: str) -> float:
+    old, new = before.counters.get(counter, 0.0), after.counters.get(counter, 0.0)
+    return new if new < old else new - old

@@ -1,0 +1,140 @@
+"""One look at a stack's traffic, as data: what ``mcig monitor`` shows, prints and records.
+
+Invariant: unknown is None, with the reason beside it; it is never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PodSnapshot:
+    """One model server."""
+
+    name: str
+    node: str | None
+    ready: bool
+    phase: str
+    """What Kubernetes says of it in a word: Running, Pending, or why its container waits."""
+    restarts: int
+    kv_cache: float | None = None
+    """Use of the KV cache, 0..1."""
+    running: float | None = None
+    waiting: float | None = None
+    requests_per_s: float | None = None
+    tokens_per_s: float | None = None
+    ttft_p50_s: float | None = None
+    ttft_p95_s: float | None = None
+    inter_token_p50_s: float | None = None
+    adapters: tuple[str, ...] = ()
+    """Adapters that answer requests now."""
+    reason: str | None = None
+    """Why the figures are unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSnapshot:
+    """One cluster; its figures are those of its Pods together."""
+
+    name: str
+    region: str
+    ready: int
+    """Pods that serve."""
+    wanted: int | None
+    """Pods that should."""
+    kv_cache: float | None = None
+    """Mean use of the KV cache over the Pods that say so, 0..1."""
+    running: float | None = None
+    waiting: float | None = None
+    share: float | None = None
+    """Share 0..1 of the stack's requests that its Pods finished; None while there was none."""
+    requests_per_s: float | None = None
+    tokens_per_s: float | None = None
+    ttft_p50_s: float | None = None
+    ttft_p95_s: float | None = None
+    inter_token_p50_s: float | None = None
+    pods: tuple[PodSnapshot, ...] = ()
+    reason: str | None = None
+    """Why the cluster cannot be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSnapshot:
+    """One condition of an object on the config cluster."""
+
+    object: str
+    """Like ``Gateway/cross-region-gateway``."""
+    type: str
+    status: str
+    """``True``, ``False`` or ``Unknown``."""
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySnapshot:
+    """The gateway and what hangs on it."""
+
+    addresses: Mapping[str, str]
+    """Region -> address."""
+    healthy: bool | None
+    mode: str
+    """The balancing mode of the specification."""
+    target: float | None
+    """KV-cache use 0..1 at which traffic spills over; None in another mode."""
+    conditions: tuple[ConditionSnapshot, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostSnapshot:
+    """Estimated money."""
+
+    usd_per_hour: float
+    spent_usd: float | None
+    """Since the oldest of what is there was made; None when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look."""
+
+    at: datetime
+    stack: str
+    clusters: tuple[ClusterSnapshot, ...]
+    gateway: GatewaySnapshot
+    cost: CostSnapshot
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``mcig monitor --json`` prints."""
+        return asdict(self) | {"at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Snapshot:
+        """Read a recorded object; fields of a newer mcig are passed over. Raises KeyError, TypeError and ValueError."""
+        return cls(
+            datetime.fromisoformat(data["at"]),
+            data["stack"],
+            tuple(
+                _of(ClusterSnapshot, each | {"pods": tuple(_of(PodSnapshot, _tuples(pod)) for pod in each["pods"])})
+                for each in data["clusters"]
+            ),
+            _of(
+                GatewaySnapshot,
+                data["gateway"]
+                | {"conditions": tuple(_of(ConditionSnapshot, each) for each in data["gateway"]["conditions"])},
+            ),
+            _of(CostSnapshot, data["cost"]),
+        )
+
+
+def _of(kind: Any, data: Mapping[str, Any]) -> Any:
+    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})
+
+
+def _tuples(pod: Mapping[str, Any]) -> dict[str, Any]:
+    return {**pod, "adapters": tuple(pod.get("adapters", ()))}

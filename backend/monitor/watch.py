@@ -1,0 +1,266 @@
+"""Looks at a running stack again and again, through the API servers and nothing else.
+
+Every Pod's metrics page is read through the API server's proxy, so no tunnel into the VPC is needed and what is shown
+is what the Pods say of themselves. Invariants: a cluster or a Pod that does not answer costs its own figures and delays
+nobody; nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backend.clients.kinds import (
+    BACKEND_POLICY,
+    DEPLOYMENT,
+    GATEWAY,
+    HEALTH_CHECK_POLICY,
+    HTTP_ROUTE,
+    POD,
+    POOL_IMPORT,
+)
+from backend.errors import McigError
+from backend.monitor.objects import conditions_of, gateway_healthy, pod_seen
+from backend.monitor.pages import RUNNING, WAITING, Page, quantile, read, summed
+from backend.monitor.rates import Meter, Reading, Work
+from backend.monitor.snapshot import (
+    ClusterSnapshot,
+    CostSnapshot,
+    GatewaySnapshot,
+    PodSnapshot,
+    Snapshot,
+)
+from backend.spec import BalancingMode, ClusterSpec, GatewaySpec
+
+if TYPE_CHECKING:
+    from backend.clients import Clients
+    from backend.clients.kube import Kube
+    from backend.status import Address
+
+POD_LIMIT_S = 1.5
+"""Seconds that one Pod's page may take."""
+CLUSTER_LIMIT_S = 4.0
+"""Seconds that a cluster's list of Pods may take."""
+OBJECTS_EVERY_S = 10.0
+"""Seconds between two looks at the gateway's objects and the Deployments."""
+AT_ONCE = 32
+"""Pages of one cluster that are read side by side."""
+LONGEST_PAGE = 4 * 1024 * 1024
+"""Bytes after which a page is given up."""
+
+Object = Mapping[str, Any]
+
+
+@dataclass
+class _Cluster:
+    """What is remembered of a cluster between two looks."""
+
+    spec: ClusterSpec
+    meters: dict[str, Meter] = field(default_factory=dict)
+    wanted: int | None = None
+    wanted_at: float = float("-inf")
+
+
+class Monitor:
+    """The traffic of one stack; belongs to one event loop."""
+
+    def __init__(
+        self,
+        spec: GatewaySpec,
+        clients: Clients,
+        *,
+        cost: Callable[[], Awaitable[CostSnapshot]],
+        addresses: Callable[[], Awaitable[Sequence[Address]]],
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._spec = spec
+        self._clients = clients
+        self._cost = cost
+        self._addresses = addresses
+        self._known: dict[frozenset[str], Mapping[str, str]] = {}
+        self._clock = clock
+        self._now = now
+        self._clusters = [_Cluster(cluster) for cluster in spec.targets]
+        self._gateway: GatewaySnapshot | None = None
+        self._gateway_at = float("-inf")
+
+    async def look(self) -> Snapshot:
+        """Look once; rates need a second look. Raises nothing for what the world does."""
+        clusters, gateway, cost = await asyncio.gather(
+            asyncio.gather(*map(self._look_at, self._clusters)), self._look_at_gateway(), self._cost()
+        )
+        return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost)
+
+    async def watch(self, every_s: float) -> AsyncIterator[Snapshot]:
+        """Look again and again, so many seconds from one beginning to the next, later when a look takes longer."""
+        while True:
+            began = self._clock()
+            yield await self.look()
+            await asyncio.sleep(max(0.0, every_s - (self._clock() - began)))
+
+    async def _look_at(self, cluster: _Cluster) -> ClusterSnapshot:
+        kube = self._clients.kube(cluster.spec.name)
+        try:
+            async with asyncio.timeout(CLUSTER_LIMIT_S):
+                pods, _ = await asyncio.gather(self._pods(kube), self._count_wanted(kube, cluster))
+        except (McigError, TimeoutError) as error:
+            for meter in cluster.meters.values():
+                meter.lose()
+            reason = str(error) or f"no answer within {CLUSTER_LIMIT_S:.0f} s"
+            return ClusterSnapshot(cluster.spec.name, cluster.spec.region, 0, cluster.wanted, reason=reason)
+        names = {pod["metadata"]["name"] for pod in pods}
+        cluster.meters = {name: cluster.meters.get(name) or Meter() for name in names}
+        bound = asyncio.Semaphore(AT_ONCE)
+
+        async def one(pod: Object) -> tuple[PodSnapshot, Work | None]:
+            async with bound:
+                return await self._look_into(kube, pod, cluster.meters[pod["metadata"]["name"]])
+
+        found = await asyncio.gather(*map(one, pods))
+        return _together(cluster, [pod for pod, _ in found], [work for _, work in found if work is not None])
+
+    async def _pods(self, kube: Kube) -> list[Object]:
+        found = await kube.list(POD, self._spec.pool.namespace, {"app": self._spec.model.name})
+        return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
+
+    async def _count_wanted(self, kube: Kube, cluster: _Cluster) -> None:
+        if self._clock() - cluster.wanted_at < OBJECTS_EVERY_S:
+            return
+        found = await kube.get(DEPLOYMENT, self._spec.pool.namespace, self._spec.model.name)
+        cluster.wanted = None if found is None else int(found["spec"].get("replicas", 1))
+        cluster.wanted_at = self._clock()
+
+    async def _look_into(self, kube: Kube, pod: Object, meter: Meter) -> tuple[PodSnapshot, Work | None]:
+        seen = pod_seen(pod)
+        if seen.phase != "Running" or not (pod.get("status") or {}).get("podIP", True):
+            meter.lose()
+            return seen, None
+        try:
+            async with asyncio.timeout(POD_LIMIT_S):
+                page = await self._page(kube, seen.name)
+        except (McigError, TimeoutError) as error:
+            meter.lose()
+            return replace(seen, reason=str(error) or f"no metrics within {POD_LIMIT_S:g} s"), None
+        if isinstance(page, str):
+            meter.lose()
+            return replace(seen, reason=page), None
+        meter.take(Reading(self._clock(), page))
+        work = meter.work
+        told = replace(
+            seen,
+            kv_cache=page.kv_cache,
+            running=page.gauges.get(RUNNING),
+            waiting=page.gauges.get(WAITING),
+            adapters=page.adapters,
+            reason=None if page.kv_cache is not None else "its metrics name no KV cache",
+        )
+        return (told, None) if work is None else (_with_work(told, work), work)
+
+    async def _page(self, kube: Kube, pod: str) -> Page | str:
+        """The page, or why there is none."""
+        spec = self._spec
+        async with kube.proxy(spec.pool.namespace, pod, spec.pool.port, "metrics", read_timeout_s=POD_LIMIT_S) as told:
+            if told.status != 200:
+                return f"its metrics page answers {told.status}"
+            parts, length = [], 0
+            async for part in told.chunks():
+                length += len(part)
+                if length > LONGEST_PAGE:
+                    return f"its metrics page is longer than {LONGEST_PAGE} bytes"
+                parts.append(part)
+        return read(b"".join(parts).decode(errors="replace"))
+
+    async def _look_at_gateway(self) -> GatewaySnapshot:
+        if self._gateway is not None and self._clock() - self._gateway_at < OBJECTS_EVERY_S:
+            return self._gateway
+        spec = self._spec
+        custom = spec.balancing.mode is BalancingMode.CUSTOM_METRICS
+        percent = spec.balancing.max_utilization_percent if custom else None
+        blank = GatewaySnapshot({}, None, str(spec.balancing.mode), None if percent is None else percent / 100)
+        kube = self._clients.kube(spec.config_cluster)
+        kinds = (GATEWAY, HTTP_ROUTE, POOL_IMPORT, BACKEND_POLICY, HEALTH_CHECK_POLICY)
+        try:
+            async with asyncio.timeout(CLUSTER_LIMIT_S):
+                lists = await asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in kinds))
+        except (McigError, TimeoutError) as error:
+            why = str(error) or f"no answer within {CLUSTER_LIMIT_S:.0f} s"
+            return replace(self._gateway or blank, healthy=None, reason=why)
+        conditions = tuple(
+            one
+            for kind, objects in zip(kinds, lists, strict=True)
+            for obj in objects
+            for one in conditions_of(kind, obj)
+        )
+        gateway = next((obj for obj in lists[0] if obj["metadata"]["name"] == spec.gateway.name), None)
+        reason = f"Gateway {spec.gateway.name} is not there" if gateway is None else None
+        found = replace(
+            blank,
+            addresses=await self._regions(gateway),
+            healthy=gateway_healthy(conditions, spec.gateway.name),
+            conditions=conditions,
+            reason=reason,
+        )
+        self._gateway, self._gateway_at = found, self._clock()
+        return found
+
+    async def _regions(self, gateway: Object | None) -> Mapping[str, str]:
+        """Region -> address of the Gateway; which is which is asked again only when its addresses change."""
+        told = frozenset(
+            str(one["value"]) for one in ((gateway or {}).get("status") or {}).get("addresses") or () if "value" in one
+        )
+        if told and told not in self._known:
+            try:
+                found = await self._addresses()
+            except McigError:
+                return {}
+            self._known = {told: {one.region: one.address for one in found}}
+        return self._known.get(told, {})
+
+
+def _with_work(pod: PodSnapshot, work: Work) -> PodSnapshot:
+    return replace(
+        pod,
+        requests_per_s=work.requests_per_s,
+        tokens_per_s=work.tokens_per_s,
+        ttft_p50_s=quantile(0.5, work.ttft),
+        ttft_p95_s=quantile(0.95, work.ttft),
+        inter_token_p50_s=quantile(0.5, work.between),
+    )
+
+
+def _together(cluster: _Cluster, pods: list[PodSnapshot], works: list[Work]) -> ClusterSnapshot:
+    caches = [pod.kv_cache for pod in pods if pod.kv_cache is not None]
+    ttft, between = summed([work.ttft for work in works]), summed([work.between for work in works])
+    return ClusterSnapshot(
+        cluster.spec.name,
+        cluster.spec.region,
+        ready=sum(pod.ready for pod in pods),
+        wanted=cluster.wanted,
+        kv_cache=sum(caches) / len(caches) if caches else None,
+        running=_total(pod.running for pod in pods),
+        waiting=_total(pod.waiting for pod in pods),
+        requests_per_s=_total(pod.requests_per_s for pod in pods),
+        tokens_per_s=_total(pod.tokens_per_s for pod in pods),
+        ttft_p50_s=quantile(0.5, ttft),
+        ttft_p95_s=quantile(0.95, ttft),
+        inter_token_p50_s=quantile(0.5, between),
+        pods=tuple(pods),
+    )
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _with_shares(clusters: Iterable[ClusterSnapshot]) -> list[ClusterSnapshot]:
+    found = list(clusters)
+    total = sum(each.requests_per_s or 0.0 for each in found)
+    if total <= 0:
+        return found
+    return [each if each.requests_per_s is None else replace(each, share=each.requests_per_s / total) for each in found]
