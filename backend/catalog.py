@@ -45,6 +45,8 @@ class Shape:
     """GPUs in one machine."""
     buy_as: frozenset[str]
     """Ways in which it can be bought: ``spot``, ``flex-start``, ``on-demand``, ``reservation``."""
+    local_ssd_gb: int = 0
+    """Local SSD that comes with one machine, in GB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def shapes() -> dict[str, Shape]:
             row["accelerator"],
             row["accelerators"],
             frozenset(row["buy_as"]),
+            row.get("local_ssd_gb", 0),
         )
         for name, row in _data()["shapes"]["machines"].items()
     }

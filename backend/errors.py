@@ -7,6 +7,7 @@ McigError
 ├── LockHeld                another run owns this stack
 ├── RehearsalError          the emulated cloud could not be started or found
 ├── PromptError             a prompt could not be sent
+├── PreflightRefused        a check found that the run would fail (exit 4)
 ├── StepTimeout             a resource did not get ready within its time
 └── CloudError              an API answered with an error
     ├── NotFound
@@ -91,6 +92,10 @@ class RehearsalError(McigError):
 
 class PromptError(McigError):
     """A prompt could not be sent through the gateway."""
+
+
+class PreflightRefused(McigError):
+    """A check found that setting up would fail, before anything was made."""
 
 
 class StepTimeout(McigError):

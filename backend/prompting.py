@@ -7,7 +7,7 @@ nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,35 +65,49 @@ class Prompts:
 
         return await asyncio.to_thread(with_doors)
 
-    async def ask(
+    def request(
         self,
         text: str,
         *,
         model: str | None = None,
-        region: str | None = None,
-        count: int = 1,
         max_tokens: int | None = None,
-        listener: PromptListener | None = None,
-    ) -> list[Answer]:
-        """Ask the model through the gateway, ``count`` times through each address, or through one region's only.
-
-        ``model`` is the first adapter by default. With a listener prompts go one after the other, so that their words
-        do not mix. Raises ``PromptError`` when the gateway cannot be asked.
-        """
+        temperature: float | None = None,
+        objective: bool = True,
+    ) -> Ask:
+        """What is asked; ``model`` is the first adapter by default, and ``objective`` names the stack's in a header."""
         from backend.clients.inference import Ask
 
         adapters = self.spec.model.adapters
         named = model or (adapters[0].name if adapters else self.spec.model.id)
-        ask = Ask(text, named, objective=self.spec.objective.name)
+        ask = Ask(text, named, objective=self.spec.objective.name if objective else None)
         if max_tokens is not None:
             ask = replace(ask, max_tokens=max_tokens)
+        return ask if temperature is None else replace(ask, temperature=temperature)
+
+    async def ask(
+        self,
+        ask: Ask,
+        *,
+        region: str | None = None,
+        count: int = 1,
+        listener: PromptListener | None = None,
+        each: Callable[[Answer], None] | None = None,
+    ) -> list[Answer]:
+        """Ask the model through the gateway, ``count`` times through each address, or through one region's only.
+
+        With a listener prompts go one after the other, so that their words do not mix; ``each`` gets every answer as it
+        comes. Raises ``PromptError`` when the gateway cannot be asked.
+        """
         addresses = _through(await self.addresses(), region, self.spec.name)
         await self._start_relay()
         bound = asyncio.Semaphore(1 if listener is not None else AT_ONCE)
 
         async def one(address: Address) -> Answer:
             async with bound:
-                return await self._one(ask, address, listener)
+                answer = await self._one(ask, address, listener)
+            if each is not None:
+                each(answer)
+            return answer
 
         asked = [address for address in addresses for _ in range(count)]
         return await asyncio.gather(*(one(address) for address in asked))

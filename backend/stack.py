@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend import catalog, eta, rules
+from backend import catalog, eta, manifest_check, money, rules
 from backend.departures import Departed, departures
 from backend.engine import journal
 from backend.engine.apply import Result, Run
@@ -25,8 +25,9 @@ from backend.engine.forecast import Forecast
 from backend.engine.plan import Plan
 from backend.engine.plan import plan as make_plan
 from backend.engine.resource import Resource
-from backend.errors import StockOut
+from backend.errors import ServiceDisabled, StockOut
 from backend.lock import StackLock
+from backend.money import Costs, Spent
 from backend.only import known, restrict
 from backend.places import Places, private_folder, write_private
 from backend.prompting import GATEWAY, PromptListener, Prompts
@@ -37,14 +38,19 @@ from backend.status import Address, ResourceStatus, Status
 from backend.stockout import Alternative, alternatives
 from backend.surroundings import hugging_face_token, kubeconfig_of, project_of
 
-__all__ = ["Departed", "PromptListener", "SpecNote", "Stack", "departures", "open_stack"]
+__all__ = ["Costs", "Departed", "PromptListener", "SpecNote", "Spent", "Stack", "departures", "open_stack"]
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from backend.clients import Clients
     from backend.clients.connect import Connection
     from backend.clients.inference import Answer
+    from backend.preflight import Finding, Survey, Topic
     from backend.resources.leftovers import Leftover
 
+SERVICES = "services"
+"""Id of the row that turns APIs on."""
 RUNS_RESUMED = 5
 """Latest journals in which operations under way are looked for."""
 
@@ -61,6 +67,8 @@ class Stack:
         resources: Sequence[Resource[Any]],
         places: Places,
         retirement: Retirement | None = None,
+        survey: Survey | None = None,
+        token: SecretStr | None = None,
     ) -> None:
         self.spec = spec
         """The specification, with its project filled in."""
@@ -70,6 +78,9 @@ class Stack:
         self._resources = tuple(resources)
         self._places = places
         self._retirement = retirement
+        self._survey = survey
+        self._token = token
+        self._ignore: tuple[str, ...] = ()
         self._prompts = Prompts(spec, connection=connection, clients=clients, resources=self._resources)
 
     @property
@@ -82,12 +93,34 @@ class Stack:
         """Dates of the oldest and the newest price behind the plans' costs."""
         return catalog.prices_dated()
 
+    @property
+    def costs(self) -> Costs:
+        """What the specification costs while it stands: an estimate."""
+        return money.costs(self.spec)
+
+    async def spent(self) -> Spent:
+        """What the stack has cost so far, at most, by the creation times of its clusters; nothing while it has none."""
+        try:
+            listed = await self._clients.container.clusters()
+        except ServiceDisabled:
+            return money.spent(self.spec, ())
+        return money.spent(self.spec, listed.found.values())
+
+    def guard_left_s(self, so_far: Spent) -> float | None:
+        """Seconds until the specification's guard is passed, 0 when it is; ``None`` without one."""
+        return money.reached_in_s(self.spec.guard, so_far, self.costs.usd_per_hour)
+
+    def guard_passed(self, so_far: Spent) -> str:
+        """Which limits of the specification's guard are passed, in words; empty when none is."""
+        return money.over(self.spec.guard, so_far, rehearsed=self.connection.speed is not None)
+
     async def plan(self, verb: Verb = Verb.APPLY, *, only: str | None = None) -> Plan:
         """Look at the cloud and say what a run would do, and how long it would take.
 
         With ``only`` one resource's step is kept and all others are left out. Raises ``UsageError`` for an unknown one
         and ``Conflict`` when it needs something that is not as wanted. Raises ``UsageError`` also for a gateway that
-        would have to move to another config cluster.
+        would have to move to another config cluster, and for manifests of a cluster to come that no API server would
+        take, unless the specification asks beyond the catalogue.
         """
         if self._retirement is not None:
             await self._retirement.check()
@@ -96,18 +129,53 @@ class Stack:
         read = asyncio.to_thread(eta.History.read, self._places.journals, str(self.spec.target))
         made, history = await asyncio.gather(make_plan(rows, verb), read)
         made = eta.estimated(made, history)
-        return made if named is None else restrict(made, named, stack=self.spec.name)
+        if named is not None:
+            made = restrict(made, named, stack=self.spec.name)
+        if not self.spec.beyond_catalog:
+            await manifest_check.refuse(rows, made)
+        return made
+
+    def notes_on(self, plan: Plan) -> tuple[SpecNote, ...]:
+        """What should be known before a plan is carried out: of the specification, and of how it was checked."""
+        return (*self.notes, *manifest_check.notes(self._rows(plan.verb), plan))
+
+    async def preflight(
+        self,
+        *,
+        token: SecretStr | None = None,
+        topics: Collection[Topic] | None = None,
+        again: Callable[..., str] | None = None,
+    ) -> AsyncIterator[Finding]:
+        """What stands in the specification's way, as it is found; reads anew and changes nothing.
+
+        ``token`` is the Hugging Face token, the machine's own without one; ``again`` writes the command that looks
+        again with other options.
+        """
+        if self._survey is None:
+            return
+        self._survey.refresh()
+        async for one in self._survey.examine(self.spec, token=token or self._token, topics=topics, again=again):
+            yield one
 
     def forecast(self, plan: Plan) -> Forecast:
         """A listener for a run of the plan that knows how long it still needs."""
         return Forecast(plan, speed=self.connection.speed)
 
-    async def apply(self, plan: Plan, *, emit: Emit, note: Callable[[str], None] = lambda _: None) -> Result:
+    async def apply(
+        self,
+        plan: Plan,
+        *,
+        emit: Emit,
+        note: Callable[[str], None] = lambda _: None,
+        ignore: Collection[str] = (),
+    ) -> Result:
         """Carry out a plan of either verb; raises ``LockHeld`` when another run works on the stack.
 
         ``note`` gets what people should know and is no event of the run. A plan with nothing to do leaves no journal.
-        Operations that a killed run left behind are waited for by name.
+        Operations that a killed run left behind are waited for by name. Where the first step turns APIs on, what could
+        not be checked before is checked then, and all but the failures in ``ignore`` end the run.
         """
+        self._ignore = tuple(ignore)
         run = Run(_run_id(), self.spec.name, str(self.spec.target), self._speed)
         with StackLock(self._places.lock(self.spec.name), self.spec.name) as lock:
             if lock.taken_from is not None:
@@ -137,7 +205,21 @@ class Stack:
             return await self._carry_out(plan, run, both)
 
     async def _carry_out(self, plan: Plan, run: Run, emit: Emit) -> Result:
-        return await carry_out(plan, self._rows(plan.verb), run=run, emit=emit)
+        return await carry_out(plan, self._gated(plan), run=run, emit=emit)
+
+    def _gated(self, plan: Plan) -> Sequence[Resource[Any]]:
+        """The rows of a run, with a second look behind the first of them where that turns APIs on."""
+        rows, survey = self._rows(plan.verb), self._survey
+        first = next((step for step in plan.changes if step.resource == SERVICES), None)
+        if survey is None or first is None or plan.verb is not Verb.APPLY or plan.left_out:
+            return rows
+        from backend.preflight import gate, refusing
+
+        async def look() -> Sequence[Finding]:
+            survey.refresh()
+            return refusing(await survey.findings(self.spec, token=self._token), self._ignore)
+
+        return [gate.Gate(row, look) if row.id == SERVICES else row for row in rows]
 
     def _rows(self, verb: Verb) -> Sequence[Resource[Any]]:
         """All rows of a run: those of the specification, then those that it no longer has."""
@@ -199,8 +281,23 @@ class Stack:
         resources = tuple(ResourceStatus.of(step) for step in plan.steps)
         present = {item.resource for item in resources if item.state != "absent"}
         cost = sum(step.about.usd_per_hour for step in plan.steps if step.resource in present)
-        addresses = await self.addresses() if GATEWAY in present else ()
-        return Status(self.spec.name, self.spec.target, resources, addresses, cost, self.prices_dated)
+        gateway = GATEWAY in present
+        addresses, left = (await self.addresses(), ()) if gateway else ((), await self.leftovers())
+        standing = any(name.startswith("cluster/") for name in present)
+        so_far = await self.spent() if standing else None
+        passed = "" if so_far is None else self.guard_passed(so_far)
+        return Status(
+            self.spec.name,
+            self.spec.target,
+            resources,
+            addresses,
+            cost,
+            self.prices_dated,
+            left,
+            spent=so_far,
+            guard=self.spec.guard,
+            guard_passed=passed,
+        )
 
     async def addresses(self) -> tuple[Address, ...]:
         """The gateway's addresses as they are now; empty while it has none."""
@@ -214,12 +311,32 @@ class Stack:
         region: str | None = None,
         count: int = 1,
         max_tokens: int | None = None,
+        temperature: float | None = None,
+        objective: bool = True,
         listener: PromptListener | None = None,
+        each: Callable[[Answer], None] | None = None,
     ) -> list[Answer]:
-        """Ask the model through the gateway; see ``Prompts.ask``."""
-        return await self._prompts.ask(
-            text, model=model, region=region, count=count, max_tokens=max_tokens, listener=listener
+        """Ask the model through the gateway; see ``Prompts.request`` and ``Prompts.ask``."""
+        ask = self._prompts.request(
+            text, model=model, max_tokens=max_tokens, temperature=temperature, objective=objective
         )
+        return await self._prompts.ask(ask, region=region, count=count, listener=listener, each=each)
+
+    def curl(
+        self,
+        text: str,
+        base_url: str,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        objective: bool = True,
+    ) -> str:
+        """What ``prompt`` would send, as a curl command for somebody who may reach an address's ``base_url``."""
+        ask = self._prompts.request(
+            text, model=model, max_tokens=max_tokens, temperature=temperature, objective=objective
+        )
+        return ask.curl(base_url)
 
     async def close(self) -> None:
         """Give connections and threads back."""
@@ -249,6 +366,7 @@ async def open_stack(
     """
     from backend.clients import Clients
     from backend.clients.connect import connect
+    from backend.preflight.survey import Survey
     from backend.resources import declare
     from backend.resources.sharing import Teardown
 
@@ -256,6 +374,7 @@ async def open_stack(
     spec = spec.model_copy(update={"project": project})
     connection = await connect(spec, project=project, home=places.emulator, speed=speed)
     clients = Clients(connection, spec)
+    survey = Survey(clients, places=places, environ=environ)
     try:
         token = hugging_face_token(spec.target, environ)
         teardown = Teardown(shared=shared, adopted=include_adopted)
@@ -272,8 +391,11 @@ async def open_stack(
             resources=rows(spec),
             places=places,
             retirement=Retirement(places, spec, rows),
+            survey=survey,
+            token=token,
         )
     finally:
+        await survey.close()
         await clients.close()
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.engine.events import Action
 from backend.engine.plan import PlannedStep
-from backend.spec import Target
+from backend.money import HOURS_PER_DAY, Spent
+from backend.spec import Guard, Target
+
+if TYPE_CHECKING:
+    from backend.resources.leftovers import Leftover
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,14 @@ class Status:
     """Estimated running cost of what is there."""
     prices_dated: tuple[date, date]
     """Dates of the oldest and the newest price behind the estimate."""
+    leftovers: tuple[Leftover, ...] = ()
+    """Parts of load balancers that a Gateway of the stack probably left; looked for while there is none."""
+    spent: Spent | None = None
+    """What it has cost so far; ``None`` while it has no cluster."""
+    guard: Guard | None = None
+    """The limits that the specification sets."""
+    guard_passed: str = ""
+    """Which of them are passed, in words; empty when none is."""
 
     @property
     def as_wanted(self) -> bool:
@@ -76,8 +88,14 @@ class Status:
             "target": str(self.target),
             "resources": [asdict(item) for item in self.resources],
             "addresses": [asdict(item) for item in self.addresses],
+            "leftovers": [asdict(item) for item in self.leftovers],
             "cost": {
+                "estimate": True,
                 "usd_per_hour": round(self.usd_per_hour, 4),
+                "usd_per_day": round(self.usd_per_hour * HOURS_PER_DAY, 2),
                 "prices_dated": [day.isoformat() for day in self.prices_dated],
+                **({"spent_usd": None, "since": None, "hours": None} if self.spent is None else self.spent.to_json()),
+                "guard": None if self.guard is None else self.guard.model_dump(mode="json"),
+                "guard_passed": self.guard_passed or None,
             },
         }

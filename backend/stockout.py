@@ -7,6 +7,7 @@ is kept; a cluster that moves gets a new name, so that the old one can serve unt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,8 +39,8 @@ class Alternative:
     """What it is, in a few words."""
     spec: GatewaySpec
     """The specification with this change."""
-    settings: tuple[str, ...] = ()
-    """The change as ``--set`` takes it; empty where it is more than a few fields."""
+    settings: tuple[str, ...]
+    """The change as ``--set`` takes it, in this order."""
 
 
 def alternatives(spec: GatewaySpec, cluster: str, *, out: Collection[str] = ()) -> list[Alternative]:
@@ -143,11 +144,13 @@ def _in_other_regions(spec: GatewaySpec, cluster: ClusterSpec) -> Iterator[Alter
             }
         )
         stays = " (the gateway stays where it is)" if cluster.name == spec.config_cluster else ""
+        changed = _with_cluster(spec, cluster, moved)
         yield Alternative(
             Fallback.REGION,
             f"{region}: {there.nodes * len(there.zones)} x {there.machine_type} in {' and '.join(there.zones)}, "
             f"as cluster {moved.name}{stays}",
-            _with_cluster(spec, cluster, moved),
+            changed,
+            _all_clusters(changed) if stays else _move(cluster, moved),
         )
 
 
@@ -185,6 +188,20 @@ def _settings(cluster: ClusterSpec, pool: GpuPool, *fields: str) -> tuple[str, .
         for field in fields
         if getattr(pool, field) != getattr(before, field)
     )
+
+
+def _move(cluster: ClusterSpec, moved: ClusterSpec) -> tuple[str, ...]:
+    """Settings that move a cluster; its name comes last, because the others find it by the old one."""
+    at = f"clusters.{cluster.name}"
+    free = () if cluster.proxy_subnet == "auto" else (f"{at}.proxy_subnet=auto",)
+    pool = _settings(cluster, moved.serving_pool, "zones", "nodes")
+    return (f"{at}.region={moved.region}", *free, *pool, f"{at}.name={moved.name}")
+
+
+def _all_clusters(spec: GatewaySpec) -> tuple[str, ...]:
+    """The one setting that gives a specification its clusters, where their number changes."""
+    clusters = [cluster.model_dump(mode="json", by_alias=True, exclude_defaults=True) for cluster in spec.clusters]
+    return (f"clusters={json.dumps(clusters, separators=(',', ':'))}",)
 
 
 def _spelled(value: object) -> str:

@@ -38,8 +38,15 @@ def project_of(spec: GatewaySpec, environ: Mapping[str, str]) -> str:
 
 def gcloud_project(environ: Mapping[str, str]) -> str | None:
     """The project of gcloud's active configuration, read from its files; ``None`` without one."""
-    if named := environ.get("CLOUDSDK_CORE_PROJECT"):
-        return named
+    return environ.get("CLOUDSDK_CORE_PROJECT") or _gcloud_property("project", environ)
+
+
+def gcloud_account(environ: Mapping[str, str]) -> str | None:
+    """The account of gcloud's active configuration, read from its files; ``None`` without one."""
+    return environ.get("CLOUDSDK_CORE_ACCOUNT") or _gcloud_property("account", environ)
+
+
+def _gcloud_property(name: str, environ: Mapping[str, str]) -> str | None:
     folder = Path(environ.get("CLOUDSDK_CONFIG") or _home(environ) / ".config" / "gcloud")
     active = environ.get("CLOUDSDK_ACTIVE_CONFIG_NAME") or _first_line(folder / "active_config") or "default"
     properties = configparser.ConfigParser(interpolation=None)
@@ -47,18 +54,29 @@ def gcloud_project(environ: Mapping[str, str]) -> str | None:
         properties.read(folder / "configurations" / f"config_{active}", encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError):
         return None
-    return properties.get("core", "project", fallback=None) or None
+    return properties.get("core", name, fallback=None) or None
 
 
 def hugging_face_token(target: Target, environ: Mapping[str, str]) -> SecretStr | None:
     """The token from ``HF_TOKEN``, else Hugging Face's cache, else one that a rehearsal takes; ``None`` without."""
+    found = _token(environ)
+    return OWN_TOKEN.get(target) if found is None else found[1]
+
+
+def token_source(environ: Mapping[str, str]) -> str | None:
+    """Where the user's own Hugging Face token was found, in words; ``None`` without one."""
+    found = _token(environ)
+    return None if found is None else found[0]
+
+
+def _token(environ: Mapping[str, str]) -> tuple[str, SecretStr] | None:
     if token := environ.get("HF_TOKEN", "").strip():
-        return SecretStr(token)
+        return "HF_TOKEN", SecretStr(token)
     cache = environ.get("XDG_CACHE_HOME") or _home(environ) / ".cache"
     home = Path(environ.get("HF_HOME") or Path(cache) / "huggingface")
     if token := _first_line(Path(environ.get("HF_TOKEN_PATH") or home / "token")):
-        return SecretStr(token)
-    return OWN_TOKEN.get(target)
+        return "Hugging Face's cache", SecretStr(token)
+    return None
 
 
 def kubeconfig_of(spec: GatewaySpec, environ: Mapping[str, str], places: Places) -> Path:

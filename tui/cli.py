@@ -15,20 +15,23 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from backend.errors import McigError, SpecError, UsageError
+from backend.errors import McigError, PreflightRefused, SpecError, UsageError
 from backend.presets import Places
 from tui.commands import teardown
 from tui.console import Console, silence
 from tui.interrupts import Interrupts
 from tui.invocation import Exit, Invocation
 
+FORMATS = ("gcloud", "manifests", "terraform")
+"""What a specification can be exported as."""
 ON_STOCKOUT = ("ask", "next-zone", "stop")
 EPILOG = """\
 SPEC is a YAML file, else a saved stack, else one of your presets, else a preset of the package
 (`mcig presets list`); all but apply take the last stack without one.
 
 exit codes: 0 done; 1 failed, declined, no credentials, locked, or a prompt answered with an error;
-2 wrong usage or specification; 3 changes pending (plan --detailed-exitcode); 130 interrupted
+2 wrong usage or specification; 3 changes pending (plan --detailed-exitcode); 4 a check failed
+(doctor, apply); 130 interrupted
 """
 
 
@@ -49,9 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 target=getattr(options, "target", None),
                 yes=getattr(options, "yes", False),
             )
-            return int(_command(options.command)(invocation, options))
+            return int(_command(options.command or "start")(invocation, options))
     except UsageError as error:
         return _tell(console, error, Exit.USAGE)
+    except PreflightRefused as error:
+        return _tell(console, error, Exit.REFUSED)
     except McigError as error:
         return _tell(console, error, Exit.FAILED)
     except KeyboardInterrupt:
@@ -68,13 +73,13 @@ def parser() -> argparse.ArgumentParser:
     shared = _shared()
     top = _Parser(
         prog="mcig",
-        description="Set up, rehearse and tear down a GKE multi-cluster Inference Gateway.",
+        description="Set up, rehearse and tear down a GKE multi-cluster Inference Gateway. Without a command: the app.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     _add_shared(top, settings="settings_before", default=[])
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=False)
 
     def add(name: str, text: str, *, stack: bool = False) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, parents=[shared])
@@ -96,6 +101,13 @@ def parser() -> argparse.ArgumentParser:
     )
     destroy = add("destroy", "take away what mcig made for a stack", stack=True)
     teardown.add_options(destroy)
+    doctor = add("doctor", "check everything that can be known before anything is made", stack=True)
+    doctor.add_argument("--request", metavar="CHECK", help="ask Google for the quota that a check found short")
+    doctor.add_argument("--list", action="store_true", help="what is checked, and what for; asks no cloud")
+    for command in (apply, doctor):
+        command.add_argument(
+            "--ignore", action="append", default=[], metavar="CHECK", help="a failed check that is no reason to stop"
+        )
     status = add("status", "resources, drift and addresses of a stack", stack=True)
     prompt = add("prompt", "ask the model through the gateway", stack=True)
     prompt.add_argument("text", nargs="?", metavar="TEXT", help="the prompt; the document's own without one")
@@ -103,8 +115,14 @@ def parser() -> argparse.ArgumentParser:
     prompt.add_argument("--address", metavar="REGION", help="only through the address of this region")
     prompt.add_argument("--count", type=_count, default=1, metavar="N", help="times each address is asked")
     prompt.add_argument("--max-tokens", type=_count, default=None, metavar="N", help="longest answer, in tokens")
-    for command in (plan, apply, destroy, status, prompt):
+    for command in (plan, apply, doctor, destroy, status, prompt):
         add_speed(command)
+    exported = add("export", "write SPEC as scripts, Kubernetes manifests or Terraform", stack=True)
+    exported.add_argument("--format", choices=FORMATS, required=True, help="what to write")
+    exported.add_argument("--out", metavar="DIR", required=True, help="a new folder, or one of an earlier export")
+    replay = add("replay", "show a run once more, from its journal")
+    replay.add_argument("file", metavar="FILE", help="a journal, or the name of a stack for its latest run")
+    replay.add_argument("--speed", metavar="N|max", help="times faster than it was recorded; long runs take a minute")
     presets = add("presets", "list, show and keep specifications").add_subparsers(
         dest="presets", metavar="list|show|save|path|schema", required=True
     )
@@ -116,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     presets.add_parser("path", help="print where your presets are", parents=[shared])
     presets.add_parser("schema", help="print the JSON Schema of a specification", parents=[shared])
     emulator = add("emulator", "start and look after the emulated cloud").add_subparsers(
-        dest="emulator", metavar="start|stop|status|reset|env|fault", required=True
+        dest="emulator", metavar="start|stop|status|reset|env|fault|set", required=True
     )
     start = emulator.add_parser("start", help="run it until Ctrl-C, or in the background", parents=[shared])
     start.add_argument("--detach", action="store_true", help="return once it is healthy")
@@ -134,6 +152,8 @@ def parser() -> argparse.ArgumentParser:
     fault.add_argument("parameters", nargs="*", metavar="k=v", help="step, region, zone, metric, limit, times, after")
     faults.add_parser("list", help="what is played", parents=[shared])
     faults.add_parser("clear", help="play none any more", parents=[shared])
+    put = emulator.add_parser("set", help="set what is in its world; alone: what can be, and is, set", parents=[shared])
+    put.add_argument("setting", nargs="*", metavar="PATH=VALUE", help="such as quota.us-east4.C2_CPUS=24, or =usual")
     return top
 
 
@@ -149,7 +169,7 @@ def _add_shared(to: argparse.ArgumentParser, *, settings: str, default: Any) -> 
         "--json", action="store_true", default=argparse.SUPPRESS, help="result as JSON on stdout, the rest on stderr"
     )
     group.add_argument(
-        "--plain", action="store_true", default=argparse.SUPPRESS, help="lines of text, as is always so at present"
+        "--plain", action="store_true", default=argparse.SUPPRESS, help="lines of text and questions one by one, no full screen"
     )
     group.add_argument(
         "--set",
@@ -198,7 +218,7 @@ def _port(text: str) -> int:
 
 
 def _command(name: str) -> Callable[[Invocation, argparse.Namespace], int]:
-    module = {"prompt": "prompt", "presets": "presets", "emulator": "emulator"}.get(name, "lifecycle")
+    module = name if name in {"prompt", "doctor", "replay", "presets", "emulator", "export", "start"} else "lifecycle"
     function = name if module == "lifecycle" else "run"
     command: Callable[[Invocation, argparse.Namespace], int] = getattr(
         import_module(f"tui.commands.{module}"), function

@@ -31,6 +31,8 @@ class Exit(IntEnum):
     """What was typed or the specification cannot be."""
     PENDING = 3
     """``plan --detailed-exitcode`` found changes."""
+    REFUSED = 4
+    """A check of the preflight failed."""
     INTERRUPTED = 130
 
 
@@ -47,6 +49,8 @@ class Invocation:
     target: str | None = None
     yes: bool = False
     """Whether the question before a change is answered with yes."""
+    asked: GatewaySpec | None = None
+    """The specification that was asked for question by question, where no SPEC was typed."""
 
     @property
     def json(self) -> bool:
@@ -57,10 +61,14 @@ class Invocation:
         """The specification that SPEC and the options mean; without SPEC that of the last stack."""
         from backend import presets
 
-        return presets.load(self._source(reference), self._settings)
+        if reference is None and self.asked is not None:
+            return self.asked
+        return presets.load(self._source(reference), self.overrides)
 
     def origin(self, reference: str | None) -> str:
         """Where the specification comes from, in words: a name may be a stack's and a preset's, and the stack wins."""
+        if reference is None and self.asked is not None:
+            return "your answers"
         source = self._source(reference)
         words = {
             "file": f"the file {source.label}",
@@ -68,7 +76,7 @@ class Invocation:
             "user preset": f"your preset {source.name}",
             "preset": f"the preset {source.name}",
         }[source.kind]
-        return f"{words}, with {', '.join(self._settings)}" if self._settings else words
+        return f"{words}, with {', '.join(self.overrides)}" if self.overrides else words
 
     def again(self, *command: str) -> str:
         """A command line with the options that make it mean the same specification."""
@@ -76,7 +84,8 @@ class Invocation:
         return shlex.join(["mcig", *command, *(part for one in self.settings for part in ("--set", one)), *target])
 
     @property
-    def _settings(self) -> tuple[str, ...]:
+    def overrides(self) -> tuple[str, ...]:
+        """Every ``path=value`` override, the target's among them."""
         return self.settings if self.target is None else (*self.settings, f"target={self.target}")
 
     def _source(self, reference: str | None) -> Source:

@@ -13,10 +13,10 @@ from backend.engine.events import Action, Verb
 from backend.engine.plan import Plan, PlannedStep
 from backend.engine.resource import Departure
 from tui.change_text import change_lines
-from tui.style import SHARED, Style, dates, duration, money, pace, span
+from tui.style import SHARED, Style, dates, duration, money, pace, per_day, span
 
 if TYPE_CHECKING:
-    from backend.stack import SpecNote
+    from backend.stack import Costs, SpecNote
 
 _VERBS = {"create": "create", "update": "update", "replace": "replace", "delete": "delete", "no_op": "leave as it is"}
 
@@ -100,10 +100,24 @@ def _totals(plan: Plan, speed: float | None, prices: tuple[date, date]) -> str:
         time += " in life"
     if speed is not None:
         time += f" ({pace(speed)})"
-    cost = f"costs {money(plan.usd_per_hour)} while it stands, estimated with prices of {dates(prices)}"
+    rate = f"{money(plan.usd_per_hour)} ({per_day(plan.usd_per_hour)})"
+    cost = f"costs {rate} while it stands, estimated with prices of {dates(prices)}"
     if speed is not None:
-        cost = f"would cost {money(plan.usd_per_hour)} in life, estimated with prices of {dates(prices)}; nothing here"
+        cost = f"would cost {rate} in life, estimated with prices of {dates(prices)}; nothing here"
     return f"{counts}. Takes {time}; {cost}."
+
+
+def cost_lines(costs: Costs, style: Style) -> Iterator[str]:
+    """What the money goes into, what it would be at list price, and what of it idles."""
+    parts = [f"GPU machines {money(costs.gpus)}", f"other nodes {money(costs.nodes)}", f"GKE {money(costs.fees)}"]
+    text = f"Of that (estimate): {', '.join(parts)}."
+    if costs.gpus_at_list is not None and costs.gpus_at_list > costs.gpus:
+        text += f" At list price the GPU machines would be {money(costs.gpus_at_list)}."
+    if costs.idle:
+        text += f" GPUs without a model server idle for {money(costs.idle)}."
+    if costs.unpriced:
+        text += f" Without a known price, so not counted: {', '.join(costs.unpriced)}."
+    yield from style.wrap(text)
 
 
 def spec_notes(notes: Sequence[SpecNote], style: Style) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tui.change_text import change_lines
-from tui.style import SHARED, Style, dates, money
+from tui.style import SHARED, Style, dates, duration, money, per_day
 
 if TYPE_CHECKING:
     from backend.status import Status
@@ -31,12 +31,28 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
     yield ""
     for address in status.addresses:
         yield f"address in {address.region}: {address.address}, from here {address.base_url}"
+    for part in status.leftovers:
+        yield from style.wrap(f"probably left by a gateway of it: {part.kind} {part.name}; `{part.command}`")
     missing = sum(item.state != "ready" for item in status.resources)
     if missing:
         yield f"{missing} of {len(status.resources)} are not as wanted; see `mcig plan {status.stack}`"
     else:
         yield f"all {len(status.resources)} resources are as wanted"
     if status.usd_per_hour:
-        emulated = "nothing here; in life about " if status.target == "emulator" else "about "
-        cost = f"costs {emulated}{money(status.usd_per_hour)}, estimated with prices of {dates(status.prices_dated)}"
-        yield from style.wrap(cost)
+        yield from style.wrap(_cost(status))
+    if status.guard is not None and not status.guard_passed:
+        limits = {"$": status.guard.usd, " h": status.guard.hours}
+        said = [f"${value:,.2f}" if unit == "$" else f"{value:g} h" for unit, value in limits.items() if value]
+        yield f"guard: {' or '.join(said)}, looked after only while mcig runs"
+
+
+def _cost(status: Status) -> str:
+    emulated = status.target == "emulator"
+    where = "nothing here; in life about " if emulated else "about "
+    cost = f"costs {where}{money(status.usd_per_hour)}, {per_day(status.usd_per_hour)}, "
+    cost += f"estimated with prices of {dates(status.prices_dated)}"
+    if status.spent is not None and status.spent.since is not None:
+        age = duration(status.spent.hours * 3600)
+        would = "it would have been" if emulated else "so far"
+        cost += f"; {would} ${status.spent.usd:,.2f} at most in the {age} since its first cluster was made"
+    return cost

@@ -143,6 +143,11 @@ def money(usd_per_hour: float) -> str:
     return f"${usd_per_hour:,.2f}/h"
 
 
+def per_day(usd_per_hour: float) -> str:
+    """A running cost by the day: ``$441 a day``."""
+    return f"${usd_per_hour * 24:,.0f} a day"
+
+
 def pace(speed: float | None) -> str:
     """Say how an emulated cloud's durations relate to life; empty for a real cloud."""
     if speed is None:

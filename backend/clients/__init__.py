@@ -9,12 +9,17 @@ import base64
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from backend.clients.access import Access
 from backend.clients.compute import Compute
 from backend.clients.container import Container
 from backend.clients.fleet import Fleet
 from backend.clients.google import Google
+from backend.clients.huggingface import HuggingFace
 from backend.clients.iam import Iam
+from backend.clients.inventory import Inventory
+from backend.clients.machines import Machines
 from backend.clients.projects import Projects
+from backend.clients.quotas import Quotas
 from backend.clients.services import Services
 from backend.errors import NotFound, UsageError
 
@@ -27,12 +32,12 @@ if TYPE_CHECKING:
 class Clients:
     """All clients that a stack needs; close it when done."""
 
-    def __init__(self, connection: Connection, spec: GatewaySpec) -> None:
+    def __init__(self, connection: Connection, spec: GatewaySpec | None = None) -> None:
         self.connection = connection
         self.project = connection.project
         """Id of the project that everything is in."""
         self._google = Google(connection)
-        self._regions = {cluster.name: cluster.region for cluster in spec.clusters}
+        self._regions = {} if spec is None else {cluster.name: cluster.region for cluster in spec.clusters}
         self._kubes: dict[str, Kube] = {}
 
     @cached_property
@@ -64,6 +69,31 @@ class Clients:
     def iam(self) -> Iam:
         """Service accounts."""
         return Iam(self._google)
+
+    @cached_property
+    def access(self) -> Access:
+        """What the caller may do, billing, organisation policies."""
+        return Access(self._google)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """Quotas of Compute Engine, and requests for more."""
+        return Quotas(self._google)
+
+    @cached_property
+    def machines(self) -> Machines:
+        """Machine types by zone, and advice on capacity."""
+        return Machines(self._google)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """What the project has, read without Google's packages."""
+        return Inventory(self._google)
+
+    @cached_property
+    def huggingface(self) -> HuggingFace:
+        """The hub that models come from."""
+        return HuggingFace(self.connection)
 
     def kube(self, cluster: str) -> Kube:
         """The Kubernetes API of a cluster of the spec; its calls raise ``NotFound`` until the cluster has one."""
@@ -97,9 +127,11 @@ class Clients:
 
     async def close(self) -> None:
         """Give all connections and threads back."""
-        for kube in self._kubes.values():
+        while self._kubes:
+            _, kube = self._kubes.popitem()
             await kube.close()
-        self._kubes.clear()
+        if "huggingface" in self.__dict__:
+            await self.huggingface.close()
         await self._google.close()
 
     async def _locate(self, name: str) -> tuple[str, bytes]:

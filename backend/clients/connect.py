@@ -13,11 +13,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.clients.loading import load, prefetch
 from backend.errors import CredentialsError, RehearsalError
-from backend.spec import GatewaySpec, Target
+from backend.spec import Rehearsal, Target
 
 if TYPE_CHECKING:
     from backend.emulator.control import Instance
@@ -37,9 +37,14 @@ _PREFIXES = {
     "serviceusage": "/serviceusage",
     "cloudresourcemanager": "/cloudresourcemanager",
     "iam": "/iam",
+    "cloudquotas": "/cloudquotas",
+    "cloudbilling": "/cloudbilling",
+    "huggingface": "/huggingface",
     "compute": "",
 }
 """Path under which the emulated cloud has each API; Compute Engine's own paths already begin with its name."""
+HUGGING_FACE = "https://huggingface.co"
+"""The hub of models, for whom no endpoint is named."""
 
 Doors = Callable[[], Mapping[tuple[str, str], int]]
 """Loopback ports by (region, private address)."""
@@ -68,6 +73,11 @@ class Connection:
     notes: tuple[str, ...] = ()
     """What people should know about how the cloud was found."""
 
+    @property
+    def hub(self) -> str:
+        """Base URL of Hugging Face's hub: its API is below ``/api``, its files below a repository's name."""
+        return self.endpoints.get("huggingface", HUGGING_FACE)
+
     def door(self, region: str, address: str, port: int) -> str:
         """Base URL of the OpenAI API behind a gateway's address, for somebody who may reach it.
 
@@ -80,12 +90,24 @@ class Connection:
         return f"http://{address}/v1" if port == 80 else f"http://{address}:{port}/v1"
 
 
-async def connect(spec: GatewaySpec, *, project: str, home: Path, speed: float | None = None) -> Connection:
+class Destination(Protocol):
+    """Where to connect to; a specification is one."""
+
+    @property
+    def target(self) -> Target: ...
+    @property
+    def rehearsal(self) -> Rehearsal: ...
+
+
+async def connect(
+    spec: Destination, *, project: str, home: Path, speed: float | None = None, packages: Sequence[str] = SDK
+) -> Connection:
     """Connect to the spec's target; an emulated cloud that does not run yet is started in ``home``.
 
-    ``speed`` overrides the spec's when it is started. Raises ``CredentialsError`` and ``RehearsalError``.
+    ``speed`` overrides the spec's when it is started. ``packages`` of Google's are loaded meanwhile. Raises
+    ``CredentialsError`` and ``RehearsalError``.
     """
-    prefetch(SDK)
+    prefetch(packages)
     if spec.target is Target.EMULATOR:
         return await asyncio.to_thread(_rehearsal, spec, project, home, speed)
     return await asyncio.to_thread(_google_cloud, project)
@@ -116,7 +138,7 @@ def emulated(
     )
 
 
-def _rehearsal(spec: GatewaySpec, project: str, home: Path, speed: float | None) -> Connection:
+def _rehearsal(spec: Destination, project: str, home: Path, speed: float | None) -> Connection:
     from backend.emulator import control
 
     wanted = speed if speed is not None else spec.rehearsal.speed

@@ -57,6 +57,7 @@ class Google:
         self._clients: dict[Service, Any] = {}
         self._building = threading.Lock()
         self._under_way: dict[str, asyncio.Task[Any]] = {}
+        self._closed = False
 
     @property
     def project(self) -> str:
@@ -98,13 +99,21 @@ class Google:
         return await self._tried(service, run, doing=doing, repeat=True)
 
     async def rest(
-        self, api: str, method: str, path: str, body: Json | None = None, *, doing: str, repeat: bool = True
+        self,
+        api: str,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        doing: str,
+        repeat: bool = True,
+        timeout_s: float = CALL_TIMEOUT_S,
     ) -> Json:
-        """Call a method of an API for which there is no REST client, by its path; raises ``CloudError``."""
+        """Call a method of an API by its path, without a REST client of Google's; raises ``CloudError``."""
         service = Service("google.api_core.exceptions", "", api)
 
         def run(session: Any, errors: Any) -> Json:
-            answer = session.request(method, f"{self._url(service)}{path}", json=body, timeout=CALL_TIMEOUT_S)
+            answer = session.request(method, f"{self._url(service)}{path}", json=body, timeout=timeout_s)
             if answer.status_code >= 400:
                 raise errors.from_http_response(answer)
             return dict(answer.json())
@@ -154,13 +163,14 @@ class Google:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     async def close(self) -> None:
-        """Close connections and threads; calls under way end by themselves."""
+        """Close connections and threads; calls under way end by themselves, also those that are still connecting."""
+        self._closed = True
         for task in list(self._under_way.values()):
             task.cancel()
-        for client in self._clients.values():
-            (client if hasattr(client, "close") else client.transport).close()
-        self._clients.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        while self._clients:
+            _, client = self._clients.popitem()
+            _close(client)
 
     async def _tried(self, service: Service, run: Callable[[Any, Any], Found], *, doing: str, repeat: bool) -> Found:
         loop = asyncio.get_running_loop()
@@ -193,18 +203,30 @@ class Google:
         return self.connection.endpoints.get(service.api, f"https://{service.api}.googleapis.com")
 
     def _client(self, service: Service, module: Any) -> Any:
+        with self._building:
+            client = self._clients.get(service)
+            if client is None:
+                client = self._made(service, module)
+                self._clients[service] = client
+            if self._closed:
+                _close(client)
+                raise RuntimeError(f"the clients were closed while one of {service.api} was made")
+            return client
+
+    def _made(self, service: Service, module: Any) -> Any:
         options = load("google.api_core.client_options").ClientOptions
         session = load("google.auth.transport.requests").AuthorizedSession
-        with self._building:
-            if service not in self._clients and not service.client:
-                self._clients[service] = session(self.connection.credentials)
-            elif service not in self._clients:
-                self._clients[service] = getattr(module, service.client)(
-                    credentials=self.connection.credentials,
-                    transport="rest",
-                    client_options=options(api_endpoint=self._url(service)),
-                )
-            return self._clients[service]
+        if not service.client:
+            return session(self.connection.credentials)
+        return getattr(module, service.client)(
+            credentials=self.connection.credentials,
+            transport="rest",
+            client_options=options(api_endpoint=self._url(service)),
+        )
+
+
+def _close(client: Any) -> None:
+    (client if hasattr(client, "close") else client.transport).close()
 
 
 def message(kind: Any, body: Json) -> Any:

@@ -1,27 +1,32 @@
 """Prompts through the relay to an address of the gateway, and who served them.
 
 The gateway's addresses are private to the VPC: a prompt goes through the API server's Pod proxy to the relay, which
-forwards it. Invariants: every prompt carries a request id of its own; who served it is read from the model servers'
-request logs and never guessed, ``None`` with the reason when it is not found; an answer of the gateway's, good or bad,
-is an ``Answer``, and ``PromptError`` means that the gateway was not reached at all.
+forwards it, or by a command in the relay's Pod where the proxy is forbidden. Invariants: every prompt carries a request
+id of its own; who served it is read from the model servers' request logs and never guessed, ``None`` with the reason
+when it is not found; an answer of the gateway's, good or bad, is an ``Answer``, and ``PromptError`` means that the
+gateway was not reached at all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.clients.kinds import POD
+from backend.clients.kube_exec import ask_relay
 from backend.clients.sse import Events
-from backend.errors import CloudError, InvalidRequest, NotFound, PromptError, Unavailable
+from backend.errors import CloudError, InvalidRequest, NotFound, PermissionDenied, PromptError, Unavailable
 
 if TYPE_CHECKING:
     from backend.clients.kube import Kube
+    from backend.clients.kube_exec import ExecResponse
     from backend.clients.kube_proxy import ProxyResponse
 
 RELAY_POD, RELAY_PORT = "mcig-relay", 8080
@@ -45,6 +50,30 @@ class Ask:
     temperature: float = 0.0
     objective: str | None = None
     """InferenceObjective to name in the request's header."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The request's headers, but for its id."""
+        named = {} if self.objective is None else {"x-gateway-inference-objective": self.objective}
+        return {"Content-Type": "application/json", **named}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request's body."""
+        return {
+            "model": self.model,
+            "prompt": self.text,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+    def curl(self, base_url: str) -> str:
+        """The same request as a command, for somebody who may reach the address."""
+        headers = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items()]
+        body = shlex.quote(json.dumps(self.body, ensure_ascii=False))
+        return " \\\n  ".join([f"curl -sN {shlex.quote(f'{base_url}/completions')}", *headers, f"-d {body}"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +155,22 @@ async def prompt(
     request_id = uuid.uuid4().hex
     began = time.monotonic()
     stream = _Stream(on_token)
-    headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-    if ask.objective is not None:
-        headers["x-gateway-inference-objective"] = ask.objective
-    body = {
-        "model": ask.model,
-        "prompt": ask.text,
-        "max_tokens": ask.max_tokens,
-        "temperature": ask.temperature,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
+    headers, body = {**ask.headers, "X-Request-Id": request_id}, ask.body
     path = f"to/{address}:{port}/v1/completions"
     silence_s = timeout_s + _READ_MARGIN_S
     try:
-        async with relay.proxy(
-            namespace, RELAY_POD, RELAY_PORT, path, method="POST", body=body, headers=headers, read_timeout_s=silence_s
-        ) as response:
+        async with _through_relay(relay, namespace, path, body=body, headers=headers, silence_s=silence_s) as response:
             status, waited_s = response.status, _relay_wait_s(response)
             await _read(response, stream, address)
     except (Unavailable, NotFound) as error:
         raise PromptError(
             f"the relay on the config cluster could not be reached: {error.message}", cause=error.cause, fix=error.fix
+        ) from error
+    except PermissionDenied as error:
+        raise PromptError(
+            f"the relay on the config cluster could not be reached: {error.message}",
+            cause="your account may use neither the Pod proxy nor run a command in the relay's Pod",
+            fix="ask for a role with container.pods.proxy or container.pods.exec, such as roles/container.developer",
         ) from error
     total_s = time.monotonic() - began
     first_s = None if stream.first_at is None else stream.first_at - began
@@ -168,6 +191,21 @@ async def prompt(
         return replace(answer, served_by_reason="the gateway did not pass the answer of a model server")
     served, reason = await served_by(kubes, request_id, namespace=namespace, app=app, since_s=total_s + _LOG_MARGIN_S)
     return replace(answer, served_by=served, served_by_reason=reason)
+
+
+@asynccontextmanager
+async def _through_relay(
+    relay: Kube, namespace: str, path: str, *, body: Any, headers: Mapping[str, str], silence_s: float
+) -> AsyncIterator[ProxyResponse | ExecResponse]:
+    """Send a request to the relay by the Pod proxy, else, where that is forbidden, by a command in its Pod."""
+    async with relay.proxy(
+        namespace, RELAY_POD, RELAY_PORT, path, method="POST", body=body, headers=headers, read_timeout_s=silence_s
+    ) as response:
+        if response.status != 403 or _of_the_relay(response):
+            yield response
+            return
+    async with ask_relay(relay, namespace, RELAY_POD, path, body=body, headers=headers, silence_s=silence_s) as answer:
+        yield answer
 
 
 async def served_by(
@@ -248,14 +286,19 @@ class _Stream:
                 self._on_token(token)
 
 
-async def _read(response: ProxyResponse, stream: _Stream, address: str) -> None:
+def _of_the_relay(response: ProxyResponse | ExecResponse) -> bool:
+    """Whether an answer came from the relay, and not from the API server."""
+    return "x-mcig-relay-ttfb-ms" in response.headers or "x-mcig-relay-error" in response.headers
+
+
+async def _read(response: ProxyResponse | ExecResponse, stream: _Stream, address: str) -> None:
     if response.status != 200:
         body = await response.read()
-        if "x-mcig-relay-ttfb-ms" not in response.headers and "x-mcig-relay-error" not in response.headers:
+        if not _of_the_relay(response):
             raise PromptError(
                 f"the relay did not answer: {_error_text(body) or f'HTTP {response.status}'}",
-                cause="its Pod has ended or is not ready, or your account may not use the Pod proxy",
-                fix="run the prompt again: mcig starts the relay anew; the permission is container.pods.proxy",
+                cause="its Pod has ended or is not ready",
+                fix="run the prompt again: mcig starts the relay anew",
             )
         stream.error = _error_text(body) or f"HTTP {response.status}"
         return
@@ -273,7 +316,7 @@ async def _read(response: ProxyResponse, stream: _Stream, address: str) -> None:
         stream.error = f"{address}: {error.message}"
 
 
-def _relay_wait_s(response: ProxyResponse) -> float | None:
+def _relay_wait_s(response: ProxyResponse | ExecResponse) -> float | None:
     try:
         return float(response.headers["x-mcig-relay-ttfb-ms"]) / 1000
     except (KeyError, ValueError):

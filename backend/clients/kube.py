@@ -184,6 +184,11 @@ class Kube:
         finally:
             response.close()
 
+    async def way(self) -> tuple[Any, dict[str, str]]:
+        """Give the client's configuration and the headers that let it in, for what is no plain request."""
+        api = await self._connected()
+        return api.configuration, {"Authorization": f"Bearer {await self._token()}"}
+
     async def close(self) -> None:
         """Give the connections back."""
         for flight in list(self._lists.values()):

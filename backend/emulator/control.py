@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = "demo-project"
+ACCOUNT = "rehearsal@example.com"
+"""Whom the bearer token stands for; commands that gcloud's users copy ask for it."""
 _STATUS_TIMEOUT_S = 2.0
 _CALL_TIMEOUT_S = 30.0
 _POLL_S = 0.02
@@ -37,6 +39,7 @@ _CLOUDSDK_PREFIXES = {
     "CLOUDRESOURCEMANAGER": "cloudresourcemanager/",
     "IAM": "iam/",
     "CLOUDQUOTAS": "cloudquotas/",
+    "CLOUDBILLING": "cloudbilling/",
     "COMPUTE": "compute/v1/",
 }
 
@@ -170,6 +173,17 @@ def clear_faults(instance: Instance) -> None:
     _call(instance, "DELETE", "faults", _CALL_TIMEOUT_S)
 
 
+def put_setting(instance: Instance, setting: str) -> dict[str, Any]:
+    """Set `PATH=VALUE` in the world, `usual` takes it back; gives path and value. Raises EmulatorError."""
+    example = "Mend it, for example: mcig emulator set quota.us-east4.PREEMPTIBLE_NVIDIA_H100_GPUS=4"
+    return _call(instance, "POST", "settings", _CALL_TIMEOUT_S, {"setting": setting}, mend=example)
+
+
+def settings(instance: Instance) -> dict[str, Any]:
+    """What is set (`settings`, of path and value) and what can be (`forms`, of form and does). Raises EmulatorError."""
+    return _call(instance, "GET", "settings", _CALL_TIMEOUT_S)
+
+
 def stop(instance: Instance, wait_s: float = 20.0) -> None:
     """End it and return when it and its children are gone, by force after `wait_s` seconds. Raises EmulatorError."""
     identity = process_start(instance.pid)
@@ -207,6 +221,7 @@ def environment(instance: Instance) -> dict[str, str]:
     }
     return {
         "CLOUDSDK_CONFIG": str(tools),
+        "CLOUDSDK_CORE_ACCOUNT": ACCOUNT,
         "CLOUDSDK_CORE_PROJECT": PROJECT,
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
@@ -222,7 +237,13 @@ def environment(instance: Instance) -> dict[str, str]:
 
 
 def _call(
-    instance: Instance, method: str, name: str, timeout_s: float, body: dict[str, Any] | None = None
+    instance: Instance,
+    method: str,
+    name: str,
+    timeout_s: float,
+    body: dict[str, Any] | None = None,
+    *,
+    mend: str = "Mend it, for example: mcig emulator fault add stockout zone=europe-west3-c",
 ) -> dict[str, Any]:
     request = urllib.request.Request(  # noqa: S310 the address is the emulator's own, on loopback
         f"{instance.url}/emulator/v1/{name}",
@@ -236,7 +257,7 @@ def _call(
             return told
     except urllib.error.HTTPError as error:
         with error:
-            raise EmulatorError(*_refused(error, name, instance)) from None
+            raise EmulatorError(*_refused(error, name, instance, mend)) from None
     except (OSError, ValueError) as error:
         raise EmulatorError(
             f"The emulator at {instance.url} did not answer {name}: {error}",
@@ -244,14 +265,14 @@ def _call(
         ) from None
 
 
-def _refused(error: urllib.error.HTTPError, name: str, instance: Instance) -> tuple[str, str]:
+def _refused(error: urllib.error.HTTPError, name: str, instance: Instance, mend: str) -> tuple[str, str]:
     """What an error answer says, and what to do about it."""
     try:
         message = str(json.loads(error.read())["error"]["message"])
     except (ValueError, KeyError, TypeError):
         message = str(error)
     if error.code == 400:
-        return message, "Mend it, for example: mcig emulator fault add stockout zone=europe-west3-c"
+        return message, mend
     return (
         f"The emulator at {instance.url} did not answer {name}: {message}",
         f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",

@@ -16,10 +16,17 @@ from backend.emulator.google import geography
 from backend.emulator.pace import Pace
 
 Json = dict[str, Any]
-STEPS = ("services", "iam", "subnet", "cluster", "node-pool", "membership", "fleet-ingress")
-"""What `step` may name, alone or with a name behind a slash, like `cluster/gke-west`."""
+STEPS = (
+    "services", "iam", "subnet", "cluster", "node-pool", "membership", "fleet-ingress", "gateway", "metrics",
+    "model-server", "compute", "cloudquotas", "cloudbilling",
+)  # fmt: skip
+"""What `step` may name, alone or with a name behind a slash, like `cluster/gke-west`; the last ones are reads of APIs
+that belong to no step."""
 DEFAULT_METRIC = "PREEMPTIBLE_NVIDIA_H100_GPUS"
+KV_USE = ("vllm:gpu_cache_usage_perc", "vllm:kv_cache_usage_perc")
+"""Names by which versions of vLLM report how full their KV cache is."""
 DEFAULT_SLOWNESS = 3.0
+DEFAULT_SILENCE_S = 60.0
 _PLACE = frozenset({"step", "region"})
 _TIME = frozenset({"times", "after"})
 
@@ -56,6 +63,13 @@ KINDS: Mapping[str, Kind] = {
     "internal-error": Kind("the service fails", _PLACE | _TIME, 1),
     "subnet-conflict": Kind("a subnetwork's range is taken", frozenset({"region"}) | _TIME),
     "not-found": Kind("a thing is not found", _PLACE | _TIME, 1),
+    "timeout": Kind("nobody answers a request for `limit` seconds, 60 unless told", _PLACE | _TIME | {"limit"}, 1),
+    "hf-unauthorized": Kind("Hugging Face does not accept the token", _TIME),
+    "hf-gated": Kind("gated models of Hugging Face do not open", _TIME),
+    "membership-lost-connection": Kind("the fleet has lost its connection to a cluster", _PLACE | {"after"}),
+    "pod-crashloop": Kind("model servers end as soon as they run", frozenset({"region", "after"})),
+    "gateway-misconfigured": Kind("the Gateway controller finds a route misconfigured", frozenset({"after"})),
+    "metric-missing": Kind("model servers do not report a metric", frozenset({"region", "metric", "after"})),
 }
 """The faults that can be played, by name."""
 
@@ -192,6 +206,25 @@ def slowness(world: World, what: str, key: str) -> float:
             factor *= float(fault.get("limit", DEFAULT_SLOWNESS))
             spend(world, fault)
     return factor
+
+
+def lost_connection(world: World, location: str, cluster: str) -> bool:
+    """Whether the fleet reaches a cluster no more."""
+    region = geography.region_of(location)
+    return any(hits(one, "membership", cluster, region) for one in playing(world, "membership-lost-connection"))
+
+
+def crashing(world: World, location: str) -> bool:
+    """Whether the model servers of a place end as soon as they run."""
+    region = geography.region_of(location)
+    return any(one.get("region", region) == region for one in playing(world, "pod-crashloop"))
+
+
+def unreported(world: World, location: str) -> tuple[str, ...]:
+    """Beginnings of the names of metrics that the model servers of a place do not report."""
+    region = geography.region_of(location)
+    found = [one for one in playing(world, "metric-missing") if one.get("region", region) == region]
+    return tuple(name for one in found for name in ([one["metric"]] if "metric" in one else KV_USE))
 
 
 def hits(fault: Json, step: str, name: str, region: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""The emulator's own API, beside Google's on the same port: status, reset, stop, faults.
+"""The emulator's own API, beside Google's on the same port: status, reset, stop, faults, settings.
 
 `resources` lists what a fresh world has not, so that "nothing is left" is an empty list.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from backend.emulator import faults
+from backend.emulator import faults, settings
 from backend.emulator.google.app import authorized
 from backend.emulator.google.errors import invalid, unauthenticated
 from backend.emulator.google.serviceusage import INITIAL
@@ -74,7 +74,7 @@ def status(emulator: Emulator) -> Json:
 
 
 def add_management_api(app: web.Application, emulator: Emulator) -> None:
-    """Serve status, reset, stop and faults; they ask for the same bearer token as everything else."""
+    """Serve status, reset, stop, faults and settings; they ask for the same bearer token as everything else."""
 
     async def show(_request: web.Request) -> Json:
         return status(emulator)
@@ -98,6 +98,13 @@ def add_management_api(app: web.Application, emulator: Emulator) -> None:
         faults.clear(emulator.world)
         return {"faults": []}
 
+    async def list_settings(_request: web.Request) -> Json:
+        return {"settings": settings.listed(emulator.world), "forms": list(settings.forms())}
+
+    async def put_setting(request: web.Request) -> Json:
+        wanted = await request.json()
+        return settings.put(emulator.world, str(wanted["setting"]))
+
     def guarded(handler: Callable[[web.Request], Awaitable[Json]]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             if not authorized(emulator.world, request):
@@ -118,3 +125,5 @@ def add_management_api(app: web.Application, emulator: Emulator) -> None:
     app.router.add_get("/emulator/v1/faults", guarded(list_faults))
     app.router.add_post("/emulator/v1/faults", guarded(add_fault))
     app.router.add_delete("/emulator/v1/faults", guarded(clear_faults))
+    app.router.add_get("/emulator/v1/settings", guarded(list_settings))
+    app.router.add_post("/emulator/v1/settings", guarded(put_setting))

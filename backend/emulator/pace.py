@@ -17,6 +17,7 @@ _FURTHEST = 2.5
 
 DURATIONS: dict[str, tuple[float, float]] = {
     "services.enable": (25, 90),
+    "quota.grant": (60, 600),
     "subnet.create": (15, 40),
     "subnet.delete": (20, 45),
     "cluster.create": (480, 1200),

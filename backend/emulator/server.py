@@ -24,6 +24,7 @@ from backend.emulator import management
 from backend.emulator.google import operations
 from backend.emulator.google.app import add_google_apis
 from backend.emulator.google.clusterserver import open_cluster
+from backend.emulator.huggingface.hub import add_hub
 from backend.emulator.pace import Pace
 from backend.emulator.world import World, token_of, write_private
 
@@ -115,6 +116,7 @@ class Emulator:
     async def _listen(self) -> None:
         app = web.Application(client_max_size=16 * 1024 * 1024)
         management.add_management_api(app, self)
+        add_hub(app, self.world)
         add_google_apis(app, self.world)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()

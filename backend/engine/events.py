@@ -171,7 +171,7 @@ class Event:
             if body.get("error") is not None:
                 body["error"] = Failure(**body["error"])
             return cls(seq=int(data["seq"]), at=datetime.fromisoformat(data["at"]), payload=kind(**body))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not an event: {error}") from error
 
 

@@ -177,6 +177,8 @@ class Membership(Resource[Json]):
                 return
             watch.saw(doing, operation=operation["name"])
             await finished(self._clients, watch, operation["name"], doing)
+        elif self._operation is not None:
+            await finished(self._clients, watch, self._operation, doing)
         await self._gone(watch)
 
     def _ours(self, observed: Json) -> bool:

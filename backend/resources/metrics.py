@@ -30,6 +30,11 @@ _FORM = "form"
 class Metrics(KubeObjects):
     """The AutoscalingMetric; the fact ``form`` is its shape."""
 
+    @property
+    def manifests(self) -> tuple[Object, ...]:
+        """The object in every shape that a cluster may take."""
+        return tuple(marked(metric(self.spec, form), self.spec) for form in Form)
+
     async def observe(self) -> Seen | None:
         """Read it, and the cluster's definition of the kind where its own shape does not tell."""
         seen = await super().observe()

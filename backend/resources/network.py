@@ -212,8 +212,10 @@ class ProxySubnet(Resource[Proxies]):
         if subnet is None:
             return
         name = subnet["name"]
-        await self._unused(note, name)
         watch = self._watch(note, f"deleting subnet {name}", DELETE_TIMEOUT_S)
+        if (begun := self._operation) is not None:
+            await watch.until(lambda: self._done(begun, f"deleting subnet {name}"))
+        await self._unused(note, name)
         try:
             operation = await watch.when_free(lambda: self._clients.compute.delete_subnetwork(self._region, name))
         except NotFound:

@@ -22,7 +22,7 @@ from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFai
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
 from backend.resources.gke import WORKING, dig, follow, node_flags
-from backend.resources.node_pool_shape import MOST_NODES, body, differences, flags, resize, stands_in
+from backend.resources.node_pool_shape import MOST_NODES, again, body, differences, flags, resize, stands_in
 from backend.resources.stock import EarlyWord, explained, said_of, short
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout, Provisioning
@@ -32,6 +32,8 @@ TIMEOUT_S = 60 * 60.0
 POOL_LABEL = "cloud.google.com/gke-nodepool"
 """Label that GKE gives nodes: the name of their pool."""
 STATUS = "status"
+DEGRADED = "RUNNING_WITH_ERROR"
+"""Status of a pool of which a part could not be made."""
 
 _DEPARTURES = (
     Departure(
@@ -140,7 +142,7 @@ class NodePool(Resource[Json]):
             await self._ask(watch, self._pool)
         else:
             self._refuse_other(seen)
-            if seen.get("status") in WORKING:
+            if seen.get("status") in {*WORKING, DEGRADED}:
                 self._operation = None
                 await self._resized(seen, watch)
 
@@ -224,6 +226,8 @@ class NodePool(Resource[Json]):
 
     async def _resized(self, seen: Json, watch: Watch) -> None:
         change = self._resize(seen)
+        if change is None and seen.get("status") == DEGRADED and self._ours(seen):
+            change = again(self._pool, seen)
         if change is None:
             return
         doing = f"resizing node pool {self._pool.name} of {self._cluster}"
@@ -264,6 +268,8 @@ class NodePool(Resource[Json]):
             status = "absent" if seen is None else seen.get("status", "")
             if seen is not None and status == "ERROR" and short(seen):
                 raise operation_failed(doing, said_of(seen), project=self._clients.project, places=self._pool.zones)
+            if seen is not None and status == DEGRADED:
+                raise self._incomplete(seen)
             if seen is None or status in {"ERROR", "STOPPING"}:
                 raise OperationFailed(
                     f"{doing}: the pool is {status}",
@@ -313,8 +319,19 @@ class NodePool(Resource[Json]):
         ready = sum(_ready(node) for node in nodes)
         if ready >= wanted:
             return True
+        pool = await self.observe() or {}
+        if pool.get("status") == DEGRADED:
+            raise self._incomplete(pool)
         watch.saw(f"{ready} of {wanted} nodes are ready")
         return None
+
+    def _incomplete(self, seen: Json) -> OperationFailed:
+        said = said_of(seen) or "no explanation was given"
+        return OperationFailed(
+            f"node pool {self._pool.name} of {self._cluster} is {DEGRADED}: {said}",
+            cause="Google could not make some of its machines; those that run stay",
+            fix=f"`mcig apply` asks again, better later; or set gpu_pool.nodes of {self._cluster} lower",
+        )
 
     async def _gone(self, watch: Watch) -> None:
         async def gone() -> bool | None:

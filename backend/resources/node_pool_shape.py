@@ -115,6 +115,13 @@ def resize(pool: GpuPool, seen: Json) -> Change | None:
     return None if change.before == change.after else change
 
 
+def again(pool: GpuPool, seen: Json) -> Change | None:
+    """The size that a pool of which some machines could not be had is asked for once more; ``None`` when it scales."""
+    if dig(seen, "autoscaling.enabled") or pool.provisioning is Provisioning.FLEX_START:
+        return None
+    return Change(NODES, int(seen.get(NODES, 0)), int(seen.get(NODES, 0)))
+
+
 def differences(pool: GpuPool, seen: Json) -> Iterator[Change]:
     """Where an existing pool is another than is wanted; none of these can be changed in place."""
     accelerator: Json = next(iter(dig(seen, "config.accelerators") or ()), {})

@@ -90,6 +90,11 @@ class KubeObjects(Resource[Seen]):
         """The API server of the cluster that the objects live in."""
         return self.clients.kube(self.cluster.name)
 
+    @property
+    def manifests(self) -> tuple[Object, ...]:
+        """What may be sent to a cluster of which nothing is known yet."""
+        return tuple(self.wanted.values())
+
     def wants(self, observed: Seen) -> Mapping[Key, Object]:
         """What is to be there, given what is; overridden where a wanted object depends on what was looked up."""
         del observed

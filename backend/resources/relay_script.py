@@ -6,6 +6,10 @@ comes back piece by piece, with the time to its first byte in ``x-mcig-relay-ttf
 in ALLOWED_TARGETS is refused, a redirect is passed on and never followed, and of the request's headers only those in
 FORWARDED go on. What the relay itself has to say carries ``x-mcig-relay-error``.
 
+As ``python3 relay.py --ask`` it sends one request to the relay that runs beside it, for those who may run a command in
+the Pod but not use the API server's proxy: a line of JSON on stdin (method, path, headers, body), on stdout a line of
+JSON (status, headers) and then the body.
+
 Environment: PORT (8080), BIND (0.0.0.0), ALLOWED_TARGETS (ADDRESS:PORT,...), UPSTREAM_TIMEOUT_S (3630).
 """
 
@@ -174,6 +178,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of an asker that went away."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 def main() -> None:
     """Serve until told to end."""
@@ -187,5 +196,29 @@ def main() -> None:
     server.serve_forever(poll_interval=0.2)
 
 
+def ask() -> None:
+    """Send what stdin says to this Pod's relay, and write the answer as it comes."""
+    wanted = json.loads(sys.stdin.readline())
+    url = f"http://127.0.0.1:{os.environ.get('PORT', '8080')}{wanted['path']}"
+    request = urllib.request.Request(
+        url, data=wanted["body"].encode(), headers=wanted["headers"], method=wanted["method"]
+    )
+    opener = urllib.request.build_opener(NoRedirects, urllib.request.ProxyHandler({}))
+    try:
+        answer = opener.open(request, timeout=float(os.environ.get("UPSTREAM_TIMEOUT_S", "3630")))
+    except urllib.error.HTTPError as error:
+        answer = error
+    out = sys.stdout.buffer
+    with answer:
+        out.write(json.dumps({"status": answer.status, "headers": dict(answer.headers.items())}).encode() + b"\n")
+        out.flush()
+        while piece := answer.read1(PIECE):
+            out.write(piece)
+            out.flush()
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["--ask"]:
+        ask()
+    else:
+        main()

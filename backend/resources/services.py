@@ -136,7 +136,7 @@ class EnabledServices(Resource[Apis]):
         )
         operation = self._operation
         if operation is not None:
-            await watch.until(lambda: self._done(operation))
+            await watch.until(lambda: self._done(operation, "enabling the APIs"))
 
         async def all_on() -> Apis | None:
             missing = WANTED - await self._clients.services.enabled()
@@ -160,6 +160,8 @@ class EnabledServices(Resource[Apis]):
     async def delete(self, note: Note) -> None:
         """Disable what only gateways need, one by one; what Google says is in use stays, and is told of."""
         watch = Watch(note, "disabling APIs", timeout_s=TIMEOUT_S, look="gcloud services list --enabled")
+        if (begun := self._operation) is not None:
+            await watch.until(lambda: self._done(begun, "disabling APIs"))
         for name in sorted(await self._clients.services.enabled() & WANTED - KEPT):
             try:
                 operation = await self._clients.services.disable(name)
@@ -167,13 +169,13 @@ class EnabledServices(Resource[Apis]):
                 note(f"left {name} enabled: {error.message}")
                 continue
             note(f"disabling {name}", operation=operation["name"])
-            await watch.until(lambda operation=operation: self._done(operation["name"]))  # type: ignore[misc]
+            await watch.until(lambda operation=operation: self._done(operation["name"], "disabling APIs"))  # type: ignore[misc]
 
-    async def _done(self, name: str) -> bool | None:
+    async def _done(self, name: str, doing: str) -> bool | None:
         try:
             operation = await self._clients.services.operation(name)
         except NotFound:
             return True
         if error := operation.get("error"):
-            raise operation_failed("enabling APIs", error["message"], project=self._clients.project, code=error["code"])
+            raise operation_failed(doing, error["message"], project=self._clients.project, code=error["code"])
         return True if operation["done"] else None

@@ -5,6 +5,7 @@ Invariant: the early word never changes once it was told, so that it is told onc
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection
 
 from backend import catalog
@@ -12,7 +13,7 @@ from backend.clients.failures import zones_of
 from backend.clients.google import Json
 from backend.errors import StockOut
 from backend.spec import GatewaySpec, OnStockout
-from backend.stockout import Fallback, alternatives
+from backend.stockout import Alternative, Fallback, alternatives
 
 STOCKOUT_S = 35 * 60.0
 """How long Google tries to get machines before it gives up (GoogleCloudPlatform/cluster-toolkit#6278)."""
@@ -53,6 +54,10 @@ def short(pool: Json) -> bool:
     return any(one.get("code") == "GCE_STOCKOUT" for one in pool.get("conditions") or ())
 
 
+def _command(spec: GatewaySpec, way: Alternative) -> str:
+    return f"`mcig apply {spec.name} {' '.join(f'--set {shlex.quote(one)}' for one in way.settings)}`"
+
+
 def said_of(pool: Json) -> str:
     told = [pool.get("statusMessage"), *(one.get("message") for one in pool.get("conditions") or ())]
     return next((str(one) for one in told if one), "")
@@ -62,10 +67,13 @@ def explained(spec: GatewaySpec, cluster: str, out: Collection[str], error: Stoc
     """The error with the ways on; ``out`` are all zones that were tried in vain."""
     mine = next(one for one in spec.clusters if one.name == cluster)
     machine, found = mine.serving_pool.machine_type, alternatives(spec, cluster, out=out)
-    settings = [" ".join(f"--set '{one}'" for one in other.settings) for other in found if other.settings]
-    regions = [other.words.partition(":")[0] for other in found if other.kind is Fallback.REGION]
-    ways = [f"`mcig apply {spec.name} {settings[0]}`"] if settings else []
-    ways += [f"put the cluster into {' or '.join(regions)}"] if regions else []
+    near = [other for other in found if other.kind is not Fallback.REGION]
+    far = [other for other in found if other.kind is Fallback.REGION]
+    ways = [_command(spec, near[0])] if near else []
+    if far:
+        region, *others = [other.words.partition(":")[0] for other in far]
+        instead = f" (or {', '.join(others)})" if others else ""
+        ways.append(f"move the cluster to {region}{instead}: {_command(spec, far[0])}")
     ways += ["try later: `mcig apply` again"]
     return StockOut(
         error.message,

@@ -21,6 +21,7 @@ from backend.resources.manifests_crd import inference_objective_crd
 from backend.resources.manifests_metrics import Form, metric
 from backend.resources.manifests_relay import relay_config, relay_pod
 from backend.resources.manifests_serving import model_servers
+from backend.resources.shipped import problems
 from backend.spec import GatewaySpec, Guardrail
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -141,8 +142,14 @@ def everything(spec: GatewaySpec) -> list[Object]:
         *guardrail_objects(Guardrail(namespaces=("serving",), compute_classes=("h100",))),
         relay_config(spec),
         relay_pod(spec, ["10.0.0.7", "10.128.0.9"]),
+        *(metric(spec, form) for form in Form),
     ]
     return [manifests.marked(obj, spec) for obj in objects]
+
+
+def bought(cluster: Object, **how: Any) -> Object:
+    """A cluster whose GPU machines are bought in another way."""
+    return cluster | {"gpu_pool": cluster["gpu_pool"] | how}
 
 
 def test_every_object_is_valid_for_the_real_api(tmp_path: Path) -> None:
@@ -150,6 +157,17 @@ def test_every_object_is_valid_for_the_real_api(tmp_path: Path) -> None:
         spec_of(),
         spec_of(balancing={"mode": "IN_FLIGHT"}, pool={"namespace": "serving", "monitoring": False}),
         spec_of(model={"image": "vllm/vllm-openai:v0.11.0", "max_model_len": 8192}),
+        spec_of(model={"adapters": []}),
+        spec_of(model={"adapters": [{"name": f"adapter-{index}", "source": f"owner/{index}"} for index in range(5)]}),
+        spec_of(clusters=[bought(cluster, provisioning="flex-start") for cluster in spec_of().to_data()["clusters"]]),
+        spec_of(
+            clusters=[
+                bought(cluster, provisioning="reservation", reservation="ours")
+                for cluster in spec_of().to_data()["clusters"]
+            ]
+        ),
+        spec_of(gateway={"name": "g" * 60, "port": 8080}, objective={"name": "o", "priority": -3}, timeout_s=3600),
+        spec_of(pool={"name": "p" * 60, "port": 9999}, health_check={"path": "/v1/health", "port": 9999}),
     ]
     files = []
     for index, spec in enumerate(specs):
@@ -160,6 +178,7 @@ def test_every_object_is_valid_for_the_real_api(tmp_path: Path) -> None:
     told = subprocess.run([sys.executable, checker, *files], capture_output=True, text=True, check=False)
     refused = [line for line in told.stdout.splitlines() if not line.endswith(": ok")]
     assert (told.returncode, refused) == (0, []), told.stderr
+    assert [problem for spec in specs for obj in everything(spec) for problem in problems(obj)] == []
 
 
 def test_the_crd_has_the_releases_fields_and_bounds() -> None:

@@ -249,3 +249,49 @@ async def test_faults_are_added_listed_and_cleared_from_outside(instance: contro
         await asyncio.to_thread(control.add_fault, instance, "nope")
     await asyncio.to_thread(control.clear_faults, instance)
     assert await asyncio.to_thread(control.faults, instance) == []
+
+
+async def test_a_request_may_find_nobody(cloud: Any) -> None:
+    play(cloud, "timeout step=compute limit=0")
+    error = await cloud.refused(504, "GET", "/compute/v1/projects/demo-project/regions")
+    assert error["status"] == "DEADLINE_EXCEEDED"
+    await cloud.ok("GET", "/compute/v1/projects/demo-project/regions")
+
+
+async def test_a_silent_api_keeps_its_caller_waiting(cloud: Any) -> None:
+    play(cloud, "timeout step=cloudquotas")
+    cloud.enable("cloudquotas")
+    path = "/cloudquotas/v1/projects/demo-project/locations/global/quotaPreferences"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await cloud.ok("GET", path)
+    await cloud.ok("GET", path)
+
+
+async def test_a_lost_connection_shows_at_the_fleets_feature(cloud: Any) -> None:
+    fleet = "/gkehub/v1/projects/demo-project/locations/global"
+    link = "//container.googleapis.com/projects/demo-project/locations/{}/clusters/{}"
+    for name, region in (("gke-west", "europe-west3"), ("gke-east", "us-east4")):
+        await cloud.create_cluster(name, region)
+        member = {"endpoint": {"gkeCluster": {"resourceLink": link.format(region, name)}}}
+        await cloud.ok("POST", f"{fleet}/memberships", member, membershipId=name)
+    cloud.now += 3600
+    config = {"configMembership": "projects/demo-project/locations/global/memberships/gke-west"}
+    wanted = {"spec": {"multiclusteringress": config}}
+    await cloud.ok("POST", f"{fleet}/features", wanted, featureId="multiclusteringress")
+    for _ in range(2):
+        cloud.now += 3600
+        await cloud.ok("GET", f"{fleet}/features")
+    play(cloud, "membership-lost-connection region=us-east4")
+    feature = await cloud.ok("GET", f"{fleet}/features/multiclusteringress")
+    states = {name.rpartition("/")[2]: one["state"] for name, one in feature["membershipStates"].items()}
+    assert (states["gke-west"]["code"], states["gke-east"]["code"]) == ("OK", "ERROR")
+    assert states["gke-east"]["description"] == "Lost connection"
+
+
+def test_a_metric_is_missing_where_it_was_said(cloud: Any) -> None:
+    play(cloud, "metric-missing region=us-east4")
+    assert faults.unreported(cloud.world, "europe-west3") == ()
+    assert faults.unreported(cloud.world, "us-east4") == faults.KV_USE
+    play(cloud, "metric-missing metric=vllm:num_requests_waiting")
+    assert faults.unreported(cloud.world, "europe-west3") == ("vllm:num_requests_waiting",)

@@ -28,10 +28,11 @@ async def test_without_the_token_nothing_is_answered(cloud: Any, header: str | N
     assert error["details"][0]["reason"] == reason
 
 
-async def test_an_unknown_path_says_that_it_is_not_emulated(cloud: Any) -> None:
+async def test_an_unknown_path_says_that_it_is_not_emulated(cloud: Any, caplog: pytest.LogCaptureFixture) -> None:
     error = await cloud.refused(501, "GET", "/container/v1/projects/demo-project/locations/-/rockets")
     assert "/container/v1/projects/demo-project/locations/-/rockets" in error["message"]
     assert error["status"] == "UNIMPLEMENTED"
+    assert "not emulated: GET /container/v1/projects/demo-project/locations/-/rockets" in caplog.text
 
 
 async def test_another_project_is_not_ours(cloud: Any) -> None:

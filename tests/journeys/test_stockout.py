@@ -24,7 +24,7 @@ def pools(terminal: Terminal) -> dict[str, Any]:
 
 
 def test_the_next_zone_is_taken_on_the_users_word(terminal: Terminal) -> None:
-    arguments = ("apply", "rehearsal", "--yes", "--json", "--speed", "max", "--set", FAULT)
+    arguments = ("apply", "rehearsal", "--yes", "--json", "--speed", "max", "--set", FAULT, "--ignore", "capacity")
     failed = terminal.mcig(*arguments, code=1).lines
     (pool,) = [event for event in failed if event["type"] == "step_finished" and event["resource"] == POOL]
     assert pool["error"]["kind"] == "StockOut"
@@ -102,9 +102,8 @@ class Typed:
 
 
 def test_another_region_takes_the_place_of_a_lost_one(terminal: Terminal, tmp_path: Path) -> None:
-    person = Typed(
-        terminal, "apply", "rehearsal", "--speed", "max", "--set", 'rehearsal.faults=["stockout region=us-east4"]'
-    )
+    fault = 'rehearsal.faults=["stockout region=us-east4"]'
+    person = Typed(terminal, "apply", "rehearsal", "--speed", "max", "--set", fault, "--ignore", "capacity")
     person.until(r"Apply rehearsal now\?")
     person.type("y")
     person.until(r"Which one\?")

@@ -240,11 +240,12 @@ def test_run_finished_is_the_last_line_even_if_nothing_began(
     lines = typed.lines
     assert [(line["seq"], line["type"]) for line in lines] == [(1, "run_started"), (2, "run_finished")]
     assert lines[-1]["outcome"] == outcome
+    assert lines[-1].get("leftovers", "not told") == ("not told" if verb == "apply" else None)
 
 
 def test_the_usual_end_is_not_told_twice(typed: Typed) -> None:
     spec = load(find("rehearsal", typed.invocation.places))
-    lines = lifecycle._Listener(typed.invocation.console)
+    lines = lifecycle._Listener(typed.invocation.console, Verb.APPLY)
     for _ in range(2):
         lines.finish(spec, Verb.APPLY, McigError("x"))
     said = typed.lines

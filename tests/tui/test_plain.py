@@ -288,7 +288,7 @@ def test_each_departure_is_said_once_with_its_reason() -> None:
 
 def test_a_rehearsal_costs_nothing_and_says_what_it_would() -> None:
     text = " ".join(show(planned("a", Action.CREATE, usd_per_hour=2.0, estimate_s=60), speed=math.inf))
-    assert "would cost $2.00/h in life" in text
+    assert "would cost $2.00/h ($48 a day) in life" in text
     assert "waiting times are left out" in text
 
 

@@ -111,10 +111,16 @@ async def test_what_is_left_is_told_with_what_undoes_it(made: Plan, tmp_path: Pa
     style = Console({}, out=io.StringIO()).style
     part = Leftover("forwarding-rules", "gkemcg1-x", "gcloud compute forwarding-rules delete gkemcg1-x --global")
 
-    text = "\n".join(await teardown.remains(stack(part), made, style))
+    left = await teardown.remains(stack(part), made)
+    assert left is not None
+    text = "\n".join(left.lines(style))
 
     assert "services: left enabled: `gcloud services disable x`" in text
     assert "subnet/us-east4" not in text
     assert "Probably left by a gateway of two-regions" in text
     assert "forwarding-rules gkemcg1-x: `gcloud compute forwarding-rules delete" in " ".join(text.split())
-    assert await teardown.remains(stack(part), Plan(Verb.APPLY, made.steps), style) == []
+    assert left.to_json() == {
+        "remains": [{"resource": "services", "reason": "left enabled: `gcloud services disable x`"}],
+        "leftovers": [{"kind": part.kind, "name": part.name, "command": part.command}],
+    }
+    assert await teardown.remains(stack(part), Plan(Verb.APPLY, made.steps)) is None

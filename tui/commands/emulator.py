@@ -1,4 +1,4 @@
-"""emulator start, stop, status, reset, env and fault."""
+"""emulator start, stop, status, reset, env, fault and set."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
         "reset": _reset,
         "env": _env,
         "fault": _fault,
+        "set": _set,
     }[options.emulator]
     try:
         return command(invocation, options)
@@ -123,6 +124,25 @@ def _fault(invocation: Invocation, options: argparse.Namespace) -> int:
         console.result(result)
     else:
         console.say(*lines)
+    return Exit.DONE
+
+
+def _set(invocation: Invocation, options: argparse.Namespace) -> int:
+    instance, console = _running(invocation), invocation.console
+    put = [control.put_setting(instance, one) for one in options.setting]
+    if put:
+        if invocation.json:
+            console.result(put)
+        console.say(*(f"{one['path']} is {one['value'] or 'empty'}" for one in put))
+        return Exit.DONE
+    told = control.settings(instance)
+    if invocation.json:
+        console.result(told)
+        return Exit.DONE
+    lines = [line for form in told["forms"] for line in (form["form"], f"    {form['does']}")]
+    console.say("what can be set; the value usual takes it back:", *(f"  {line}" for line in lines))
+    console.say("", "what is set:" if told["settings"] else "nothing is set: the project has all that it needs")
+    console.say(*(f"  {one['path']}={one['value']}" for one in told["settings"]))
     return Exit.DONE
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backend.engine.events import Emit, Event, Outcome, Recorder, RunFinished, RunStarted, Verb
 from backend.errors import UsageError
-from tui.commands import teardown
+from tui.commands import guard, preflight, teardown
 from tui.commands.stockout import choose
 from tui.console import Console
 from tui.invocation import Exit, Invocation, speed
@@ -56,8 +56,9 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
         _notes(console, stack)
         made = await stack.plan(only=options.only)
         if invocation.json:
-            notes = [asdict(note) for note in stack.notes]
-            console.result({**made.to_json(stack=spec.name, target=str(spec.target)), "notes": notes})
+            notes = [asdict(note) for note in stack.notes_on(made)]
+            shown = made.to_json(stack=spec.name, target=str(spec.target))
+            console.result({**shown, "cost": stack.costs.to_json(), "notes": notes})
         else:
             from tui.plan_text import departures
 
@@ -72,7 +73,11 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
 
 def apply(invocation: Invocation, options: argparse.Namespace) -> int:
     """Make the cloud what the specification says."""
-    if options.spec is None:
+    if options.spec is None and invocation.console.terminal and not (invocation.json or invocation.yes):
+        from tui.prompts import ask
+
+        invocation = ask(invocation)
+    elif options.spec is None:
         raise UsageError(
             "apply needs to know what to set up",
             cause="no SPEC was given: a YAML file, a saved stack or a preset",
@@ -89,7 +94,7 @@ def destroy(invocation: Invocation, options: argparse.Namespace) -> int:
 def _run(invocation: Invocation, options: argparse.Namespace, verb: Verb) -> int:
     spec = invocation.spec(options.spec)
     _refuse_unasked(invocation, spec, verb)
-    listener = _Listener(invocation.console)
+    listener = _Listener(invocation.console, verb)
     try:
         return invocation.interrupts.run(_carry_out(invocation, options, spec, verb, listener))
     except BaseException as error:
@@ -99,6 +104,8 @@ def _run(invocation: Invocation, options: argparse.Namespace, verb: Verb) -> int
             invocation.console.say("", *invocation.console.style.wrap(continues if listener.begun else nothing))
         listener.finish(spec, verb, error)
         raise
+    finally:
+        listener.release()
 
 
 def _refuse_unasked(invocation: Invocation, spec: GatewaySpec, verb: Verb) -> None:
@@ -135,6 +142,7 @@ async def _carry_out(
         made = await stack.plan(verb, only=getattr(options, "only", None))
         if not invocation.json:
             _review(invocation, options, stack, made)
+        await preflight.check(invocation, options, stack, made)
         if made.changes and not (
             _agreed(invocation, options, spec, made, stack) and teardown.confirmed(invocation, options, stack, made)
         ):
@@ -146,14 +154,23 @@ async def _carry_out(
             lane = max(map(len, spec.regions))
             speed, forecast = stack.connection.speed, stack.forecast(made)
             listener.plain = PlainRun(console.say, console.style, speed=speed, lane_width=lane, forecast=forecast)
-        result = await stack.apply(made, emit=listener, note=console.say)
+        async with guard.watching(stack, made, console):
+            result = await stack.apply(made, emit=listener, note=console.say, ignore=getattr(options, "ignore", ()))
         other = choose(invocation, stack, result)
         if other is None and not invocation.json:
             console.say_all(_next(options, spec, made, result.outcome))
         if result.outcome is Outcome.SUCCEEDED:
-            console.say_all(await teardown.remains(stack, made, console.style))
+            left = await teardown.remains(stack, made)
+            if left is not None:
+                console.say_all(left.lines(console.style))
+                listener.release(left.to_json())
+        dear = await guard.passed(stack, made)
     if other is not None:
         return await _carry_out(invocation, options, other, verb, listener)
+    if guard.wants_destroy(invocation, spec.name, dear):
+        return await _carry_out(invocation, options, spec, Verb.DESTROY, _Listener(console, Verb.DESTROY))
+    if preflight.stopped(result):
+        return Exit.REFUSED
     return Exit.DONE if result.outcome is Outcome.SUCCEEDED else Exit.FAILED
 
 
@@ -196,6 +213,8 @@ def status(invocation: Invocation, options: argparse.Namespace) -> int:
         from tui.status_text import status_lines
 
         invocation.console.say_all(status_lines(found, invocation.console.style))
+        if guard.wants_destroy(invocation, spec.name, found.guard_passed):
+            return _run(invocation, options, Verb.DESTROY)
     return Exit.DONE
 
 
@@ -218,7 +237,7 @@ def _notes(console: Console, stack: Stack) -> None:
 
 
 def _show(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> None:
-    from tui.plan_text import plan_lines, spec_notes
+    from tui.plan_text import cost_lines, plan_lines, spec_notes
 
     console = invocation.console
     console.say_all(
@@ -233,7 +252,8 @@ def _show(invocation: Invocation, options: argparse.Namespace, stack: Stack, mad
         )
     )
     if made.verb is Verb.APPLY and made.changes:
-        console.say_all(spec_notes(stack.notes, console.style))
+        console.say_all(cost_lines(stack.costs, console.style))
+        console.say_all(spec_notes(stack.notes_on(made), console.style))
 
 
 def _review(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> None:
@@ -245,10 +265,15 @@ def _review(invocation: Invocation, options: argparse.Namespace, stack: Stack, m
 
 
 class _Listener:
-    """Gives each event as a JSON line or hands it to the plain printer; with JSON it ends runs that never began."""
+    """Gives each event as a JSON line or hands it to the plain printer; with JSON it ends runs that never began.
 
-    def __init__(self, console: Console) -> None:
+    The last line of a destroy also says what remains, so it is kept back until that is known.
+    """
+
+    def __init__(self, console: Console, verb: Verb) -> None:
         self._console = console
+        self._verb = verb
+        self._last: Event | None = None
         self.plain: Emit | None = None
         """Tells events to people; nobody does without it."""
         self.begun = False
@@ -256,10 +281,19 @@ class _Listener:
 
     def __call__(self, event: Event) -> None:
         self.begun = True
-        if self._console.json:
+        if not self._console.json:
+            if self.plain is not None:
+                self.plain(event)
+        elif self._verb is Verb.DESTROY and isinstance(event.payload, RunFinished):
+            self._last = event
+        else:
             self._console.line(event.to_json())
-        elif self.plain is not None:
-            self.plain(event)
+
+    def release(self, more: Mapping[str, Any] = teardown.UNKNOWN) -> None:
+        """Print the line that was kept back, with what else is known by now."""
+        if self._last is not None:
+            self._console.line({**self._last.to_json(), **more})
+            self._last = None
 
     def finish(self, spec: GatewaySpec, verb: Verb, error: BaseException) -> None:
         """Tell that the run is over where it never began; a run that began tells of its end itself."""

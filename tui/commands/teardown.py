@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from backend.engine.events import Action, Verb
 from backend.errors import UsageError
 
 if TYPE_CHECKING:
     from backend.engine.plan import Plan
+    from backend.resources.leftovers import Leftover
     from backend.stack import Stack
     from tui.invocation import Invocation
     from tui.style import Style
@@ -70,25 +72,48 @@ def confirmed(invocation: Invocation, options: argparse.Namespace, stack: Stack,
     return True
 
 
-async def remains(stack: Stack, made: Plan, style: Style) -> list[str]:
-    """What a finished destroy left, each with what undoes it; empty when nothing is left."""
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a finished destroy left standing."""
+
+    stack: str
+    kept: tuple[tuple[str, str], ...]
+    """Resources that were left, each with the reason and what undoes it."""
+    leftovers: tuple[Leftover, ...]
+    """Parts of load balancers that a Gateway of the stack probably left."""
+
+    def lines(self, style: Style) -> Iterator[str]:
+        """Tell people; nothing when nothing is left."""
+        if self.kept:
+            yield from ("", "What remains, and why:")
+        for resource, reason in self.kept:
+            yield from style.wrap(f"{resource}: {reason}", first="  - ", indent="    ")
+        if self.leftovers:
+            yield ""
+            told = f"Probably left by a gateway of {self.stack}, by their names; look before you delete them:"
+            yield from style.wrap(told)
+        for part in self.leftovers:
+            yield from style.wrap(f"{part.kind} {part.name}: `{part.command}`", first="  - ", indent="    ")
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what ``run_finished`` of a destroy has besides what every run's has."""
+        return {
+            "remains": [{"resource": resource, "reason": reason} for resource, reason in self.kept],
+            "leftovers": [asdict(part) for part in self.leftovers],
+        }
+
+
+UNKNOWN: dict[str, Any] = {"remains": None, "leftovers": None}
+"""The same of a destroy that did not come to its end."""
+
+
+async def remains(stack: Stack, made: Plan) -> Remains | None:
+    """Look at what a finished destroy left; ``None`` after an apply."""
     if made.verb is not Verb.DESTROY:
-        return []
-    lines = [line for step in _kept(made) for line in style.wrap(step, first="  - ", indent="    ")]
-    probable = [
-        line
-        for part in await stack.leftovers()
-        for line in style.wrap(f"{part.kind} {part.name}: `{part.command}`", first="  - ", indent="    ")
-    ]
-    if lines:
-        lines = ["", "What remains, and why:", *lines]
-    if probable:
-        told = f"Probably left by a gateway of {stack.spec.name}, by their names; look before you delete them:"
-        lines += ["", *style.wrap(told), *probable]
-    return lines
-
-
-def _kept(made: Plan) -> Iterator[str]:
-    for step in made.steps:
-        if step.action is Action.NO_OP and step.step.reason and step.step.reason != ABSENT:
-            yield f"{step.resource}: {step.step.reason}"
+        return None
+    kept = tuple(
+        (str(step.resource), step.step.reason)
+        for step in made.steps
+        if step.action is Action.NO_OP and step.step.reason and step.step.reason != ABSENT
+    )
+    return Remains(stack.spec.name, kept, await stack.leftovers())

@@ -16,22 +16,6 @@ from backend.emulator.world import World
 
 Json = dict[str, Any]
 BASE = "https://container.googleapis.com/v1"
-VERSIONS: dict[str, tuple[str, ...]] = {
-    "RAPID": (
-        "1.35.2-gke.1842000",
-        "1.35.1-gke.1396000",
-        "1.35.0-gke.1795000",
-        "1.34.3-gke.1051000",
-        "1.34.1-gke.1829001",
-        "1.34.1-gke.1127000",
-        "1.33.5-gke.1125000",
-    ),
-    "REGULAR": ("1.34.1-gke.1829001", "1.34.1-gke.1127000", "1.33.5-gke.1125000", "1.32.9-gke.1130000"),
-    "STABLE": ("1.33.5-gke.1125000", "1.32.9-gke.1130000"),
-}
-"""Valid versions of each release channel, newest first."""
-DEFAULTS = {"RAPID": "1.34.1-gke.1829001", "REGULAR": "1.33.5-gke.1125000", "STABLE": "1.32.9-gke.1130000"}
-"""Default version of each release channel."""
 _SCOPES = [
     f"https://www.googleapis.com/auth/{name}"
     for name in (
@@ -53,40 +37,6 @@ def short_hash(*parts: str) -> str:
 def etag(value: Any) -> str:
     """A version mark of a row."""
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
-
-
-def resolve_version(channel: str, wanted: str) -> str | None:
-    """The version a request means: empty or `-` is the default, `latest` the newest, `1.34` the newest of its line."""
-    valid = VERSIONS.get(channel) or tuple(dict.fromkeys(one for versions in VERSIONS.values() for one in versions))
-    if wanted in {"", "-"}:
-        return DEFAULTS.get(channel, DEFAULTS["REGULAR"])
-    if wanted == "latest":
-        return valid[0]
-    for version in valid:
-        if version == wanted or version.startswith((f"{wanted}.", f"{wanted}-")):
-            return version
-    return None
-
-
-def server_config() -> Json:
-    """The versions that can be had, by channel."""
-    everything = sorted({one for versions in VERSIONS.values() for one in versions}, reverse=True)
-    return {
-        "defaultClusterVersion": DEFAULTS["REGULAR"],
-        "validNodeVersions": everything,
-        "defaultImageType": "COS_CONTAINERD",
-        "validImageTypes": ["COS_CONTAINERD", "UBUNTU_CONTAINERD", "WINDOWS_LTSC_CONTAINERD"],
-        "validMasterVersions": everything,
-        "channels": [
-            {
-                "channel": channel,
-                "defaultVersion": DEFAULTS[channel],
-                "validVersions": list(versions),
-                "upgradeTargetVersion": versions[0],
-            }
-            for channel, versions in VERSIONS.items()
-        ],
-    }
 
 
 def node_pool(world: World, cluster: Json, wanted: Json) -> Json:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from backend.emulator import faults
+from backend.emulator.google import access
 from backend.emulator.world import World
 
 if TYPE_CHECKING:
@@ -30,7 +33,13 @@ async def open_cluster(world: World, row: Json, *, port: int = 0, state: Json | 
 
     key = f"{row['location']}/{row['name']}"
     cluster = KubeCluster(
-        world, key=key, version=row["currentMasterVersion"], features=features(row), ca=world.authority
+        world,
+        key=key,
+        version=row["currentMasterVersion"],
+        features=features(row),
+        ca=world.authority,
+        allows=partial(access.allowed, world),
+        unreported=partial(faults.unreported, world, row["location"]),
     )
     if state is not None:
         cluster.load(state)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
+from backend.emulator import settings
 from backend.emulator.google import geography, quota
 from backend.emulator.google.errors import ApiError
+from backend.emulator.google.filtering import predicate
 from backend.emulator.google.operations import stamp
 from backend.emulator.google.routing import Call, Routes, page
 from backend.emulator.world import World
@@ -16,7 +17,6 @@ Json = dict[str, Any]
 BASE = "https://www.googleapis.com/compute/v1"
 CREATED = 1_735_689_600.0
 """When everything that was always there was made: 2025-01-01, in Unix seconds."""
-_FILTER = re.compile(r'\(?\s*(?P<field>\w+)\s*(?P<op>eq|ne|=|!=)\s*"?(?P<value>[^")]*)"?\s*\)?')
 routes = Routes("compute.googleapis.com", "/compute/v1")
 
 
@@ -48,19 +48,9 @@ def listing(call: Call, items: list[Json], kind: str, path: str) -> Json:
 
 
 def matching(call: Call, items: list[Json]) -> list[Json]:
-    """The items that pass a filter of one comparison; `eq` and `ne` take a regular expression, `=` and `!=` a value."""
-    text = call.query.get("filter")
-    if not text:
-        return items
-    match = _FILTER.fullmatch(text.strip())
-    if not match:
-        raise ApiError(
-            400, f"Invalid value for field 'filter': '{text}'. Invalid list filter expression.", reason="invalid"
-        )
-    value = match["value"]
-    pattern = value if match["op"] in {"eq", "ne"} else re.escape(value)
-    negated = match["op"] in {"ne", "!="}
-    return [one for one in items if bool(re.fullmatch(pattern, str(one.get(match["field"], "")))) != negated]
+    """The items that pass the request's `filter`."""
+    passes = predicate(call.query.get("filter", ""))
+    return [one for one in items if passes(one)]
 
 
 def region_view(call: Call, region: str | None = None) -> Json:
@@ -95,6 +85,12 @@ def _zone(world: World, name: str) -> Json:
         "region": link(world, f"regions/{region}"),
         "selfLink": link(world, f"zones/{name}"),
     }
+
+
+def _machines_in(world: World, zone: str) -> list[geography.Machine]:
+    """The machine types of a zone, and as many more as are set, by name."""
+    more = int(settings.value(world, f"machines.{zone}") or 0)
+    return geography.machines_in(zone) + [geography.Machine(f"x9-custom-{n:05}", 8, 32) for n in range(more)]
 
 
 def _machine(world: World, zone: str, machine: geography.Machine) -> Json:
@@ -136,21 +132,25 @@ def _accelerators(world: World, zone: str) -> list[Json]:
 
 
 def aggregated(call: Call, kind: str, path: str, scopes: dict[str, list[Json]], field: str) -> Json:
-    """A list over all regions or zones, in one page; an empty scope carries Google's warning."""
+    """One page of a list over all regions or zones; a scope without items on it carries Google's warning."""
+    passes = predicate(call.query.get("filter", ""))
+    every = [(scope, item) for scope, found in scopes.items() for item in found if passes(item)]
+    chosen, following = page(call, every, size="maxResults")
     items: Json = {}
-    for scope, found in scopes.items():
-        chosen = matching(call, found)
+    for scope in scopes:
+        here = [item for where, item in chosen if where == scope]
         message = f"There are no results for scope '{scope}' on this page."
         data = [{"key": "scope", "value": scope}]
         warning = {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": message, "data": data}}
-        items[scope] = {field: chosen} if chosen else warning
+        items[scope] = {field: here} if here else warning
     world = call.world
-    return {
+    answer = {
         "kind": f"compute#{kind}",
         "id": f"projects/{world.project}/{path}",
         "items": items,
         "selfLink": link(world, path),
     }
+    return answer | ({"nextPageToken": following} if following else {})
 
 
 @routes.add("GET", "/projects/{project}", "compute.projects.get")
@@ -200,7 +200,7 @@ def get_zone(call: Call) -> Json:
 def list_machines(call: Call) -> Json:
     """Machine types of a zone."""
     zone = _zone(call.world, call.path["zone"])["name"]
-    found = [_machine(call.world, zone, machine) for machine in geography.machines_in(zone)]
+    found = [_machine(call.world, zone, machine) for machine in _machines_in(call.world, zone)]
     return listing(call, found, "machineTypeList", f"zones/{zone}/machineTypes")
 
 
@@ -208,7 +208,7 @@ def list_machines(call: Call) -> Json:
 def get_machine(call: Call) -> Json:
     """One machine type, where the zone has it."""
     zone = _zone(call.world, call.path["zone"])["name"]
-    for machine in geography.machines_in(zone):
+    for machine in _machines_in(call.world, zone):
         if machine.name == call.path["machine"]:
             return _machine(call.world, zone, machine)
     raise not_found(call.world, f"zones/{zone}/machineTypes/{call.path['machine']}")
@@ -219,7 +219,7 @@ def aggregated_machines(call: Call) -> Json:
     """Machine types of all zones."""
     world = call.world
     scopes = {
-        f"zones/{zone}": [_machine(world, zone, machine) for machine in geography.machines_in(zone)]
+        f"zones/{zone}": [_machine(world, zone, machine) for machine in _machines_in(world, zone)]
         for zone in sorted(geography.ZONES)
     }
     return aggregated(call, "machineTypeAggregatedList", "aggregated/machineTypes", scopes, "machineTypes")
@@ -230,6 +230,16 @@ def list_accelerators(call: Call) -> Json:
     """Accelerator types of a zone."""
     zone = _zone(call.world, call.path["zone"])["name"]
     return listing(call, _accelerators(call.world, zone), "acceleratorTypeList", f"zones/{zone}/acceleratorTypes")
+
+
+@routes.add("GET", "/projects/{project}/zones/{zone}/acceleratorTypes/{accelerator}", "compute.acceleratorTypes.get")
+def get_accelerator(call: Call) -> Json:
+    """One accelerator type, where the zone has it."""
+    zone = _zone(call.world, call.path["zone"])["name"]
+    for accelerator in _accelerators(call.world, zone):
+        if accelerator["name"] == call.path["accelerator"]:
+            return accelerator
+    raise not_found(call.world, f"zones/{zone}/acceleratorTypes/{call.path['accelerator']}")
 
 
 @routes.add("GET", "/projects/{project}/aggregated/acceleratorTypes", "compute.acceleratorTypes.list")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from backend.emulator.google import operations
-from backend.emulator.google.compute import identity, link, listing, not_found, region_view, routes
+from backend.emulator.google import geography, operations
+from backend.emulator.google.compute import aggregated, identity, link, listing, not_found, region_view, routes
 from backend.emulator.google.operations import stamp
 from backend.emulator.google.routing import Call
 from backend.emulator.world import World
@@ -38,6 +38,9 @@ def operation_view(world: World, record: Json) -> Json:
         view["region"] = link(world, f"regions/{region}")
     if record["done"]:
         view["endTime"] = stamp(record["doneAt"])
+    if record["error"]:
+        view["error"] = {"errors": [{"code": "INTERNAL_ERROR", "message": record["error"]["message"]}]}
+        view |= {"httpErrorStatusCode": 503, "httpErrorMessage": "SERVICE UNAVAILABLE"}
     return view
 
 
@@ -68,9 +71,26 @@ async def wait_operation(call: Call) -> Json:
     return operation_view(call.world, _operation(call))
 
 
+def _views(world: World, region: str) -> list[Json]:
+    return [operation_view(world, one) for one in operations.of(world, API) if one["location"] == region]
+
+
 @routes.add("GET", "/projects/{project}/regions/{region}/operations", "compute.regionOperations.list")
 def list_operations(call: Call) -> Json:
     """Operations of a region."""
     region = region_view(call)["name"]
-    found = [operation_view(call.world, one) for one in operations.of(call.world, API, region)]
-    return listing(call, found, "operationList", f"regions/{region}/operations")
+    return listing(call, _views(call.world, region), "operationList", f"regions/{region}/operations")
+
+
+@routes.add("GET", "/projects/{project}/global/operations", "compute.globalOperations.list")
+def list_global_operations(call: Call) -> Json:
+    """Operations that belong to no region."""
+    return listing(call, _views(call.world, ""), "operationList", "global/operations")
+
+
+@routes.add("GET", "/projects/{project}/aggregated/operations", "compute.globalOperations.list")
+def aggregated_operations(call: Call) -> Json:
+    """Operations of all regions, and global ones."""
+    scopes = {"global": _views(call.world, "")}
+    scopes |= {f"regions/{region}": _views(call.world, region) for region in sorted(geography.REGIONS)}
+    return aggregated(call, "operationAggregatedList", "aggregated/operations", scopes, "operations")

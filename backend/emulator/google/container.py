@@ -17,8 +17,6 @@ from backend.emulator.google.clusterjson import (
     label_fingerprint,
     node_account,
     node_pool,
-    resolve_version,
-    server_config,
     shown,
 )
 from backend.emulator.google.clusterserver import features, open_cluster
@@ -27,6 +25,7 @@ from backend.emulator.google.iam import account_exists, act_as_denied
 from backend.emulator.google.operations import stamp
 from backend.emulator.google.routing import Call, Routes
 from backend.emulator.google.subnetworks import free_range
+from backend.emulator.google.versions import resolve_version, server_config
 from backend.emulator.world import World
 
 Json = dict[str, Any]
@@ -41,6 +40,7 @@ _DOING = {
     "node-pool.create": "creating a node pool for",
     "node-pool.delete": "deleting a node pool of",
     "node-pool.resize": "resizing a node pool of",
+    "node-pool.update": "updating a node pool of",
     "cluster.label": "updating",
 }
 _UPDATES = {
@@ -137,8 +137,7 @@ def operation_view(world: World, record: Json) -> Json:
 @routes.add("GET", f"{_AT}/serverConfig", "container.clusters.list")
 def get_server_config(call: Call) -> Json:
     """The versions that a location offers."""
-    location_of(call)
-    return server_config()
+    return server_config(call.world, location_of(call))
 
 
 @routes.add("GET", f"{_AT}/clusters", "container.clusters.list")
@@ -168,7 +167,7 @@ def create_cluster(call: Call) -> Json:
     if key in world.tables["clusters"]:
         raise ApiError(409, f"Already exists: projects/{world.project}/locations/{location}/clusters/{name}.")
     channel = wanted.get("releaseChannel", {}).get("channel", "")
-    version = resolve_version(channel, wanted.get("initialClusterVersion", ""))
+    version = resolve_version(world, location, channel, wanted.get("initialClusterVersion", ""))
     if version is None:
         raise invalid(f'Master version "{wanted["initialClusterVersion"]}" is unsupported.')
     pool_id = wanted.get("workloadIdentityConfig", {}).get("workloadPool", f"{world.project}.svc.id.goog")
@@ -227,11 +226,11 @@ def update_cluster(call: Call) -> Json:
     update = schema.parse(SERVICE, "UpdateClusterRequest", call.body).get("update", {})
     if not update:
         raise invalid("Must specify a field to update.")
-    if len(update) > 1:
+    if len(update.keys() - {"desiredNodePoolId"}) > 1:
         raise invalid(
             f"Only one update can be applied to a cluster with each request, not {', '.join(sorted(update))}."
         )
-    (field,) = update
+    field = max(update, key=lambda one: one != "desiredNodePoolId")
     if field not in _UPDATES:
         raise ApiError(501, f"The emulated Kubernetes Engine does not update {field}.")
     refuse_if_busy(world, row)
@@ -246,10 +245,17 @@ def _updated(world: World, record: Json) -> None:
     target = row
     for step in above:
         target = target[step]
-    target[last] = record["view"]["value"]
+    value = record["view"]["value"]
+    target[last] = _merged(target[last], value) if last == "controlPlaneEndpointsConfig" else value
     row["status"] = "RUNNING"
     if cluster := world.kube.get(record["key"]):
         cluster.install(features(row))
+
+
+def _merged(present: Json, update: Json) -> Json:
+    """What is there with the fields of an update over it, message by message."""
+    both = {name: (present[name], value) for name, value in update.items() if isinstance(present.get(name), dict)}
+    return present | update | {name: _merged(one, other) for name, (one, other) in both.items()}
 
 
 @routes.add("POST", f"{_AT}/clusters/{{cluster}}:setResourceLabels", "container.clusters.update")

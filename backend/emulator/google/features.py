@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.emulator import faults
 from backend.emulator.google import operations, schema
 from backend.emulator.google.errors import failed_precondition, invalid
 from backend.emulator.google.gkehub import SERVICE, begin, exists, location_of, not_found, refuse_if_busy, routes
@@ -30,12 +31,14 @@ def _shown(world: World, row: Json) -> Json:
     """The row with the state of every membership, which depends on the fleet."""
     if row.get("state", {}).get("state", {}).get("code") != "OK":
         return row
-    states = {
-        f"projects/{world.project_number}/locations/{key.replace('/', '/memberships/')}": {
-            "state": {"code": "OK", "updateTime": row["state"]["state"]["updateTime"]}
-        }
-        for key in world.tables["memberships"]
-    }
+    at = row["state"]["state"]["updateTime"]
+    states = {}
+    for key, membership in world.tables["memberships"].items():
+        *_, region, _, cluster = membership["endpoint"]["gkeCluster"]["resourceLink"].split("/")
+        lost = faults.lost_connection(world, region, cluster)
+        state = {"code": "ERROR", "description": "Lost connection"} if lost else {"code": "OK"}
+        name = f"projects/{world.project_number}/locations/{key.replace('/', '/memberships/')}"
+        states[name] = {"state": state | {"updateTime": at}}
     return row | ({"membershipStates": states} if states else {})
 
 

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LINK = re.compile(
     r"(https?:)?//[^/]+(/container)?(/v1)?/(?P<cluster>projects/(?P<project>[^/]+)/locations/[^/]+/clusters/[^/]+)"
 )
-routes = Routes(SERVICE, "/gkehub/v1")
+routes = Routes(SERVICE, "/gkehub/v1", "/gkehub/v1beta")
 
 
 def location_of(call: Call) -> str:
@@ -78,7 +78,7 @@ def operation_view(world: World, record: Json) -> Json:
     answer: Json = {"name": name, "metadata": metadata, "done": record["done"]}
     if record["done"]:
         metadata["endTime"] = stamp(record["doneAt"])
-        answer["response"] = _response(world, record)
+        answer |= {"error": record["error"]} if record["error"] else {"response": _response(world, record)}
     return answer
 
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from backend.emulator.google.errors import ApiError, error_info, invalid
+from backend.emulator.google.access import CALLER, held, known_permissions
+from backend.emulator.google.errors import ApiError, error_info, invalid, permission_denied
 from backend.emulator.google.operations import stamp
 from backend.emulator.google.routing import Call, Routes, page
 from backend.emulator.world import World
@@ -25,7 +26,8 @@ projects_v1 = Routes("cloudresourcemanager.googleapis.com", "/cloudresourcemanag
 projects_v3 = Routes("cloudresourcemanager.googleapis.com", "/cloudresourcemanager/v3")
 CONDITIONS = 3
 """The version of the policy format that knows conditions."""
-OWNER = "user:rehearsal@example.com"
+_STANDARD = str.maketrans("-_", "+/")
+"""From base64 for URLs, as gcloud writes bytes, to the usual one; JSON APIs take both."""
 _CREATED = 1_735_689_600.0
 _ACCOUNT_ID = re.compile(r"[a-z]([-a-z0-9]{4,28}[a-z0-9])")
 
@@ -59,7 +61,7 @@ def _etag(value: Any) -> str:
 
 
 def _policy(world: World) -> Json:
-    bindings = world.tables["iam"].get("bindings", [{"role": "roles/owner", "members": [OWNER]}])
+    bindings = world.tables["iam"].get("bindings", [{"role": "roles/owner", "members": [CALLER]}])
     version = 3 if any("condition" in one for one in bindings) else 1
     return {"version": version, "etag": _etag(bindings), "bindings": bindings}
 
@@ -75,6 +77,12 @@ def get_project_v1(call: Call) -> Json:
         "name": world.project,
         "createTime": stamp(_CREATED),
     }
+
+
+@projects_v1.add("GET", "/projects", "resourcemanager.projects.list")
+def list_projects_v1(call: Call) -> Json:
+    """The one project."""
+    return {"projects": [get_project_v1(call)]}
 
 
 @projects_v3.add("GET", "/projects/{project}", "resourcemanager.projects.get")
@@ -116,7 +124,7 @@ def set_policy(call: Call) -> Json:
     if not isinstance(policy, dict):
         raise invalid("Invalid policy: the request has none.", field="policy")
     current = _policy(world)["etag"]
-    if policy.get("etag", current) != current:
+    if (policy.get("etag") or current).translate(_STANDARD) != current:
         message = (
             "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff. "
             f"The request's ETag '{policy['etag']}' did not match the current policy's ETag '{current}'."
@@ -152,14 +160,29 @@ def _check_member(world: World, member: Any) -> None:
 
 @projects.add("POST", "/projects/{project}:testIamPermissions", "resourcemanager.projects.get")
 def test_permissions(call: Call) -> Json:
-    """Which of the named permissions the caller has; the owner has them all."""
+    """Which of the named permissions the caller has."""
     wanted = call.body.get("permissions", [])
     if len(wanted) > 100:
         raise invalid("A request can test at most 100 permissions.", field="permissions")
     for permission in wanted:
         if not re.fullmatch(r"\w+\.\w+\.\w+", permission):
             raise invalid(f"Permission {permission} is not valid for this resource.", field="permissions")
-    return {"permissions": wanted} if wanted else {}
+    having = [permission for permission in wanted if held(call.world, permission)]
+    return {"permissions": having} if having else {}
+
+
+@accounts.add("POST", "/permissions:queryTestablePermissions", "resourcemanager.projects.get")
+def testable_permissions(call: Call) -> Json:
+    """The permissions that can be tested on the project, by name: those that the emulated cloud knows of."""
+    name = str(call.body.get("fullResourceName", ""))
+    if not re.fullmatch(r"//cloudresourcemanager\.googleapis\.com/projects/[^/]+", name):
+        raise invalid(f"Invalid full resource name: {name}.", field="full_resource_name")
+    if name.rpartition("/")[2] not in {call.world.project, call.world.project_number}:
+        raise permission_denied("cloudresourcemanager.googleapis.com", "resourcemanager.projects.get", name)
+    asked: dict[str, str] = {field: str(call.body[field]) for field in ("pageSize", "pageToken") if field in call.body}
+    found, following = page(Call(call.world, call.path, asked, {}), known_permissions(), default=1000)
+    views = [{"name": permission, "stage": "GA"} for permission in found]
+    return {"permissions": views} | ({"nextPageToken": following} if following else {})
 
 
 def _account(call: Call) -> tuple[str, Json]:

@@ -1,7 +1,8 @@
 """Quotas of the emulated project: the limits, and what the clusters use of them.
 
 Limits are generous enough for the recipe's own example; the table `quotas` holds departures as `REGION/METRIC` or
-`METRIC`.
+`METRIC`, null for one that Compute Engine does not show. H100 and newer GPUs on demand are counted by family, as
+`GPUS_PER_GPU_FAMILY/FAMILY`: only the Cloud Quotas API shows these.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ _REGIONAL: dict[str, float] = {
     "NVIDIA_A100_80GB_GPUS": 16, "NVIDIA_L4_GPUS": 32, "PREEMPTIBLE_NVIDIA_A100_GPUS": 16,
     "PREEMPTIBLE_NVIDIA_A100_80GB_GPUS": 16, "PREEMPTIBLE_NVIDIA_H100_GPUS": 32,
     "PREEMPTIBLE_NVIDIA_H100_MEGA_GPUS": 32, "PREEMPTIBLE_NVIDIA_H200_GPUS": 16, "PREEMPTIBLE_NVIDIA_L4_GPUS": 32,
+    "LOCAL_SSD_TOTAL_GB": 40960, "PREEMPTIBLE_LOCAL_SSD_GB": 40960,
 }  # fmt: skip
+FAMILY = "GPUS_PER_GPU_FAMILY"
+"""The quota that counts GPUs of one family in a region."""
+FAMILIES: dict[str, float] = {"NVIDIA_H100": 16, "NVIDIA_H100_MEGA": 16, "NVIDIA_H200": 16, "NVIDIA_B200": 0}
+"""Usual limits of that quota by family."""
 _GLOBAL: dict[str, float] = {
     "NETWORKS": 15, "SUBNETWORKS": 275, "FIREWALLS": 200, "FORWARDING_RULES": 45, "BACKEND_SERVICES": 75,
     "HEALTH_CHECKS": 75, "TARGET_HTTP_PROXIES": 30, "URL_MAPS": 30, "CPUS_ALL_REGIONS": 4000,
@@ -33,6 +39,8 @@ _GPU = {
     "nvidia-l4": "NVIDIA_L4_GPUS", "nvidia-h100-80gb": "NVIDIA_H100_GPUS",
     "nvidia-h100-mega-80gb": "NVIDIA_H100_MEGA_GPUS", "nvidia-h200-141gb": "NVIDIA_H200_GPUS",
 }  # fmt: skip
+_LOCAL_SSD = {"a3-highgpu": 750, "a3-megagpu": 750, "a3-ultragpu": 1500, "a2-ultragpu": 375}
+"""Local SSD that comes with a machine, in GB per GPU."""
 
 
 def _own(world: World) -> Json:
@@ -44,8 +52,20 @@ def limit(world: World, metric: str, region: str | None = None) -> float | None:
     """The limit of a metric, in a region or for the project; None for one that is not shown there."""
     key, own = f"{region}/{metric}" if region else metric, _own(world)
     if key in own:
-        return float(own[key])
-    return (_REGIONAL if region else _GLOBAL).get(metric)
+        return None if own[key] is None else float(own[key])
+    if region and metric.startswith(f"{FAMILY}/"):
+        return FAMILIES.get(metric.partition("/")[2])
+    return usual_limits(regional=bool(region)).get(metric)
+
+
+def usual_limits(*, regional: bool) -> dict[str, float]:
+    """Limits of a world in which nothing was set, of each region or of the project."""
+    return _REGIONAL if regional else _GLOBAL
+
+
+def departures(world: World) -> Json:
+    """Limits that are not the usual ones, by `REGION/METRIC` or `METRIC`."""
+    return _own(world)
 
 
 def need(pool: Json, nodes: int) -> Counter[str]:
@@ -63,8 +83,12 @@ def need(pool: Json, nodes: int) -> Counter[str]:
     if machine.accelerator is None or machine.family == "a2":
         counts["PREEMPTIBLE_CPUS" if short_lived else own if own in _REGIONAL else "CPUS"] += nodes * machine.cpus
     if machine.accelerator:
-        metric = _GPU[machine.accelerator]
-        counts[f"PREEMPTIBLE_{metric}" if short_lived else metric] += nodes * machine.accelerators
+        metric, family = _GPU[machine.accelerator], _GPU[machine.accelerator].removesuffix("_GPUS")
+        on_demand = f"{FAMILY}/{family}" if family in FAMILIES else metric
+        counts[f"PREEMPTIBLE_{metric}" if short_lived else on_demand] += nodes * machine.accelerators
+        ssd_gb = _LOCAL_SSD.get(machine.name.rpartition("-")[0], 0) * machine.accelerators
+        if ssd_gb:
+            counts["PREEMPTIBLE_LOCAL_SSD_GB" if short_lived else "LOCAL_SSD_TOTAL_GB"] += nodes * ssd_gb
         counts["GPUS_ALL_REGIONS"] += nodes * machine.accelerators
     return counts
 
@@ -84,20 +108,21 @@ def usage(world: World, region: str | None = None) -> Counter[str]:
     return used
 
 
-def _view(limits: dict[str, float], used: Counter[str]) -> list[Json]:
-    return [{"metric": metric, "limit": limits[metric], "usage": float(used[metric])} for metric in sorted(limits)]
+def _view(limits: Json, used: Counter[str]) -> list[Json]:
+    shown = sorted(metric for metric in limits if limits[metric] is not None and "/" not in metric)
+    return [{"metric": metric, "limit": float(limits[metric]), "usage": float(used[metric])} for metric in shown]
 
 
 def of_region(world: World, region: str) -> list[Json]:
     """The quotas of a region as Compute Engine shows them."""
     prefix = f"{region}/"
-    own = {key.removeprefix(prefix): float(value) for key, value in _own(world).items() if key.startswith(prefix)}
+    own = {key.removeprefix(prefix): value for key, value in _own(world).items() if key.startswith(prefix)}
     return _view(_REGIONAL | own, usage(world, region))
 
 
 def of_project(world: World) -> list[Json]:
     """The quotas of the project as Compute Engine shows them."""
-    own = {key: float(value) for key, value in _own(world).items() if "/" not in key}
+    own = {key: value for key, value in _own(world).items() if key.partition("/")[0] not in geography.REGIONS}
     used = usage(world)
     used["NETWORKS"] = 1
     used["SUBNETWORKS"] = len(geography.AUTO_SUBNETS) + len(world.tables["subnetworks"])
@@ -114,10 +139,10 @@ def check(world: World, region: str, wanted: Counter[str]) -> None:
         ):
             if have is None or taken + count <= have:
                 continue
-            available = max(0.0, have - taken)
+            available, resource = max(0.0, have - taken), metric.partition("/")[0]
             console = f"https://console.cloud.google.com/iam-admin/quotas?usage=USED&project={world.project}"
             message = (
-                f'Insufficient {scope} quota to satisfy request: resource "{metric}": request requires '
+                f'Insufficient {scope} quota to satisfy request: resource "{resource}": request requires '
                 f"'{float(count)}' and is short '{float(count - available)}'. project has a quota of '{have}' with "
                 f"'{available}' available. View and manage quotas at {console}"
             )

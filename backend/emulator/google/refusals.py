@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.emulator import faults
-from backend.emulator.google import geography
+from backend.emulator.google import access, geography, governance
 from backend.emulator.google.errors import (
     ApiError,
     error_info,
@@ -29,15 +29,70 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def refusal(world: World, route: Route, method: str, path: Mapping[str, str], body: Json) -> ApiError | None:
     """The answer that a fault gives in place of the call's own; None when the call goes through."""
     step, name = step_of(route, path, body)
-    place = path.get("location") or path.get("region") or path.get("zone") or ""
+    place = _place(path)
     region = geography.region_of(place) if place not in {"", "global", "-"} else None
+    asked = _Asked(world, route, step, name, path, body)
+    if forbidden := _forbidden(asked, method, region):
+        return forbidden
     for kind, answer in _REFUSALS.items():
+        if kind == "permission-denied" and not access.allowed(world, route.permission):
+            return answer(asked)
         if not _can_hit(kind, step, method, name):
             continue
         for fault in faults.playing(world, kind):
             if faults.hits(fault, step, name, region):
                 faults.spend(world, fault)
-                return answer(_Asked(world, route, step, name, path, body))
+                return answer(asked)
+    return None
+
+
+def silence(world: World, route: Route, path: Mapping[str, str], body: Json) -> float | None:
+    """Seconds of wall clock that a fault lets a caller wait for nothing; None without one."""
+    step, name = step_of(route, path, body)
+    region = geography.region_of(_place(path)) if _place(path) not in {"", "global", "-"} else None
+    for fault in faults.playing(world, "timeout"):
+        if faults.hits(fault, step, name, region):
+            faults.spend(world, fault)
+            return float(fault.get("limit", faults.DEFAULT_SILENCE_S))
+    return None
+
+
+def timed_out() -> ApiError:
+    """504, as the front end answers for a service that does not."""
+    message = "Deadline expired before operation could complete."
+    return ApiError(504, message, status="DEADLINE_EXCEEDED", reason="deadlineExceeded")
+
+
+def _place(path: Mapping[str, str]) -> str:
+    return path.get("location") or path.get("region") or path.get("zone") or ""
+
+
+def _forbidden(asked: _Asked, method: str, region: str | None) -> ApiError | None:
+    """The refusal by an organisation policy of what would be made; None where it is allowed."""
+    resource = f"projects/{asked.world.project}"
+    created = method == "POST" and asked.step in {"cluster", "subnet"} and _created(asked.route, asked.step)
+    if created and region and not governance.allowed_location(asked.world, region):
+        constraint = "constraints/gcp.resourceLocations"
+        return ApiError(
+            412,
+            f"Location {region} violates constraint {constraint} on the resource {resource}.",
+            status="FAILED_PRECONDITION",
+            reason="conditionNotMet",
+        )
+    account = asked.route.permission == "iam.serviceAccounts.create"
+    if account and governance.enforced(asked.world, "iam.disableServiceAccountCreation"):
+        violation = {
+            "type": "constraints/iam.disableServiceAccountCreation",
+            "subject": f"{resource}/serviceAccounts",
+            "description": "Service account creation is not allowed on this project.",
+        }
+        return ApiError(
+            400,
+            "Service account creation is not allowed on this project.",
+            status="FAILED_PRECONDITION",
+            reason="failedPrecondition",
+            details=[{"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations": [violation]}],
+        )
     return None
 
 
@@ -71,7 +126,7 @@ def step_of(route: Route, path: Mapping[str, str], body: Json) -> tuple[str, str
         return "services", ""
     if route.service in {"iam.googleapis.com", "cloudresourcemanager.googleapis.com"}:
         return "iam", ""
-    return "", ""
+    return route.service.partition(".")[0], ""
 
 
 _CREATED = frozenset({"cluster", "node-pool", "membership", "fleet-ingress", "subnet"})

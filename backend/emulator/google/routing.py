@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.emulator.google.errors import invalid
 from backend.emulator.world import World
 
 Json = dict[str, Any]
@@ -81,8 +82,16 @@ def flag(value: str | None) -> bool:
 
 
 def page(call: Call, items: list[Any], *, size: str = "pageSize", default: int = 500) -> tuple[list[Any], str | None]:
-    """One page of a list and the token of the next; the token is an offset."""
-    count = min(int(call.query.get(size) or default) or default, default)
-    start = int(call.query.get("pageToken") or 0)
+    """One page of a list and the token of the next; the token is an offset. Raises ApiError for what is no number."""
+    count = min(_number(call, size) or default, default)
+    start = _number(call, "pageToken")
     following = start + count
     return items[start:following], (str(following) if following < len(items) else None)
+
+
+def _number(call: Call, name: str) -> int:
+    """A parameter that counts; 0 when it is not given."""
+    text = call.query.get(name) or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise invalid(f"Invalid value for field '{name}': '{text}'.", field=name)
+    return int(text)

@@ -91,7 +91,8 @@ def _known(service: str) -> str:
 def _operation(world: World, record: Json) -> Json:
     view: Json = {"name": record["name"]}
     if record["done"]:
-        view |= {"done": True, "response": _response(world, record["view"])}
+        view["done"] = True
+        view |= {"error": record["error"]} if record["error"] else {"response": _response(world, record["view"])}
     return view
 
 
@@ -164,7 +165,7 @@ def disable(call: Call) -> Json:
         "gkehub.googleapis.com": "memberships",
         "multiclusteringress.googleapis.com": "features",
     }
-    if call.body.get("checkIfServiceHasUsage") != "SKIP" and world.tables.get(used.get(service, ""), {}):
+    if call.body.get("checkIfServiceHasUsage") not in {"SKIP", 1} and world.tables.get(used.get(service, ""), {}):
         raise failed_precondition(
             f"The service {service} is in use by resources of project {world.project}; delete them first."
         )
@@ -174,9 +175,7 @@ def disable(call: Call) -> Json:
 @routes.add("POST", "/projects/{project}/services:batchEnable", "serviceusage.services.enable")
 def batch_enable(call: Call) -> Json:
     """Turn up to 20 APIs on."""
-    wanted = call.body.get("serviceIds", [])
-    if not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
-        raise invalid("Invalid value at 'service_ids': a list of strings is expected.", field="service_ids")
+    wanted: list[str] = call.body.get("serviceIds", [])
     if not 0 < len(wanted) <= 20:
         raise invalid("A batchEnable request must hold between 1 and 20 services.", field="service_ids")
     services = [_known(service) for service in wanted]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from backend.emulator.kube import body, tables
 from backend.emulator.kube.objects import Object, Objects
+from backend.emulator.kube.paging import Page
 from backend.emulator.kube.target import Target
 
 
@@ -29,26 +31,26 @@ def one(
     """The answer with one object."""
     obj = versioned(obj, place)
     if body.wants_table(request) and place.subresource != "scale":
-        obj = _table(request, store, place, [obj], obj["metadata"].get("resourceVersion", ""))
+        obj = _table(request, store, place, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")})
     return body.answer(request, obj, status=status, warnings=warnings)
 
 
-def many(request: web.Request, store: Objects, place: Target, objects: Sequence[Object]) -> web.Response:
-    """The answer with a list, at the present resourceVersion."""
-    found = [versioned(obj, place) for obj in objects]
-    revision = str(store.revision)
+def many(request: web.Request, store: Objects, place: Target, page: Page) -> web.Response:
+    """The answer with a list, or a page of one."""
+    found = [versioned(obj, place) for obj in page.objects]
     if body.wants_table(request):
-        return body.answer(request, _table(request, store, place, found, revision))
+        return body.answer(request, _table(request, store, place, found, page.meta))
     document = {
         "kind": f"{place.kind.kind}List",
         "apiVersion": place.kind.api_version(place.version),
-        "metadata": {"resourceVersion": revision},
+        "metadata": page.meta,
         "items": found,
     }
     return body.answer(request, document)
 
 
-def _table(request: web.Request, store: Objects, place: Target, objects: Sequence[Object], revision: str) -> Object:
+def _table(
+    request: web.Request, store: Objects, place: Target, objects: Sequence[Object], meta: Mapping[str, Any]
+) -> Object:
     include = request.query.get("includeObject") or "Metadata"
-    meta = {"resourceVersion": revision}
     return tables.table(place.kind, place.version, objects, meta, now=store.now(), include=include)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from backend.emulator.kube import answers, body, discovery, errors, openapi, options, target
+from backend.emulator.kube import access, answers, body, discovery, errors, openapi, options, paging, target
 from backend.emulator.kube.nodeproxy import NodeProxy
 from backend.emulator.kube.scale import scale_of
 from backend.emulator.kube.store import Store
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _PUBLIC = (*_HEALTH, "/version")
+_PLAIN = (*_PUBLIC, "/")
 
 
 class Serving(Protocol):
@@ -32,6 +34,8 @@ class Serving(Protocol):
     key: str
     version: str
     store: Store
+    unreported: Callable[[], tuple[str, ...]]
+    """Names of metrics that no process behind a Pod reports."""
 
     @property
     def token(self) -> str:
@@ -40,6 +44,10 @@ class Serving(Protocol):
 
     def seen(self) -> None:
         """A request arrived."""
+        ...
+
+    def denies(self, permission: str) -> bool:
+        """Whether an IAM permission such as ``container.pods.exec`` is taken away from the caller."""
         ...
 
     @property
@@ -54,7 +62,7 @@ class ApiServer:
     def __init__(self, cluster: Serving) -> None:
         self._cluster = cluster
         self._store = cluster.store
-        self._writer = Writer(cluster.store)
+        self._writer = Writer(cluster.store, cluster.denies)
         self._nodes = NodeProxy(cluster)
 
     async def close(self) -> None:
@@ -90,6 +98,8 @@ class ApiServer:
             raise errors.unauthorized()
 
     async def _route(self, request: web.Request, path: str) -> web.StreamResponse:
+        if request.method not in ("GET", "HEAD") and (path in _PLAIN or path.startswith("/openapi/")):
+            raise errors.method_not_allowed()
         if path in _HEALTH:
             return web.Response(text="ok")
         if path == "/version":
@@ -104,6 +114,7 @@ class ApiServer:
         if document is not None:
             return document
         place = target.parse(path, self._store.registry)
+        access.check(self._cluster.denies, request.method, place, watch=options.flag(request, "watch"))
         if place.subresource:
             return await self._subresource(request, place)
         return await (self._collection(request, place) if place.name is None else self._object(request, place))
@@ -114,8 +125,7 @@ class ApiServer:
             match = options.selection(request, place)
             if options.flag(request, "watch"):
                 return await watch(request, self._store, place, match)
-            found = [obj for obj in self._store.list(place.resource, place.namespace) if match(obj)]
-            return answers.many(request, self._store, place, found)
+            return answers.many(request, self._store, place, paging.page(request, self._store, place, match))
         if request.method == "POST" and "create" in verbs:
             return await self._writer.create(request, place)
         if request.method == "DELETE" and "deletecollection" in verbs:
@@ -139,6 +149,8 @@ class ApiServer:
     async def _subresource(self, request: web.Request, place: Target) -> web.StreamResponse:
         if place.resource == "/pods" and place.subresource == "log" and request.method == "GET":
             return await self._nodes.log(request, self._writer.existing(place))
+        if place.resource == "/pods" and place.subresource in ("exec", "attach") and request.method in ("GET", "POST"):
+            return await self._nodes.command(request, self._writer.existing(place), place.subresource)
         if place.resource in ("/pods", "/services") and place.subresource == "proxy":
             return await self._nodes.proxy(request, place)
         if place.subresource not in place.kind.subresources:

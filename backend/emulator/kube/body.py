@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 
 from backend.emulator.kube import protobuf
-from backend.emulator.kube.errors import bad_request, not_acceptable, unsupported_media_type
+from backend.emulator.kube.errors import bad_request, not_acceptable, too_large, unsupported_media_type
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 _BODY_TYPES = (JSON, YAML, PROTOBUF)
@@ -43,8 +43,11 @@ _TextLoader.yaml_implicit_resolvers = {
 async def read(request: web.Request) -> bytes:
     """The body; raises 413 when it is larger than etcd would take."""
     if request.content_length is not None and request.content_length > _LIMIT:
-        raise bad_request(f"Request entity too large: limit is {_LIMIT}")
-    return await request.read()
+        raise too_large(_LIMIT)
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large(_LIMIT) from None
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,15 +61,31 @@ class ClusterFeatures:
 
 
 class KubeCluster:
-    """A cluster's API server and objects; ``key`` is ``LOCATION/NAME``, ``version`` such as 1.34.1-gke.1127000."""
+    """A cluster's API server and objects; ``key`` is ``LOCATION/NAME``, ``version`` such as 1.34.1-gke.1127000.
 
-    def __init__(self, world: WorldLike, *, key: str, version: str, features: ClusterFeatures, ca: Authority) -> None:
+    ``allows`` says whether the caller has an IAM permission, ``unreported`` which metrics no process reports.
+    """
+
+    def __init__(
+        self,
+        world: WorldLike,
+        *,
+        key: str,
+        version: str,
+        features: ClusterFeatures,
+        ca: Authority,
+        allows: Callable[[str], bool] = lambda _permission: True,
+        unreported: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self.key = key
         self.version = version
         self.features = features
         self.store = Store(now=world.now, touch=world.touch)
         self._world = world
         self._ca = ca
+        self._allows = allows
+        self.unreported = unreported
+        """Names of metrics that no process behind a Pod reports."""
         self._runner: web.AppRunner | None = None
         self._port = 0
         self._seed()
@@ -97,6 +113,10 @@ class KubeCluster:
     def seen(self) -> None:
         """A request arrived."""
         self._world.seen()
+
+    def denies(self, permission: str) -> bool:
+        """Whether an IAM permission is taken away from the caller."""
+        return not self._allows(permission)
 
     @property
     def kubelet(self) -> Any:

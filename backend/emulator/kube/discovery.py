@@ -18,6 +18,8 @@ from backend.emulator.kube.registry import Kind, Registry
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 _EXTRA: dict[str, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
     "/pods": (
+        ("attach", "v1", "PodAttachOptions", ("create", "get")),
+        ("exec", "v1", "PodExecOptions", ("create", "get")),
         ("log", "v1", "Pod", ("get",)),
         ("proxy", "v1", "PodProxyOptions", ("create", "delete", "get", "patch", "update")),
     ),

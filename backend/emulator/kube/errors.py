@@ -99,9 +99,16 @@ def bad_request(message: str) -> ApiError:
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> ApiError:
-    """403 by admission."""
-    message = f'{qualified(plural, group)} "{name}" is forbidden: {why}'
+    """403 by admission, or for want of a permission; a list has no name."""
+    what = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+    message = f"{what} is forbidden: {why}"
     return ApiError(403, "Forbidden", message, _details(name, group, plural))
+
+
+def internal_error(message: str) -> ApiError:
+    """500, which the API server always begins in the same way."""
+    message = f"Internal error occurred: {message}"
+    return ApiError(500, "InternalError", message, {"causes": [{"message": message}]})
 
 
 def unauthorized() -> ApiError:
@@ -125,6 +132,11 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     """415."""
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return ApiError(415, "UnsupportedMediaType", message)
+
+
+def too_large(limit: int) -> ApiError:
+    """413 for a body of more than ``limit`` bytes."""
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 
 def expired(asked: int, oldest: int) -> ApiError:

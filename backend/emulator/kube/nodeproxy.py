@@ -1,10 +1,11 @@
-"""What the API server passes on to a node: Pod logs, and the proxy to Pods and Services.
+"""What the API server passes on to a node: Pod logs, commands in containers, and the proxy to Pods and Services.
 
 Invariant: bytes go on as they come, in both directions, and a client that goes away ends the work for it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import aiohttp
 from aiohttp import hdrs, web
 from yarl import URL
 
-from backend.emulator.kube import errors
+from backend.emulator.kube import errors, remotecommand
 from backend.emulator.kube.objects import Object, Objects
 from backend.emulator.kube.options import flag
 from backend.emulator.kube.target import Target
@@ -81,6 +82,15 @@ class NodeProxy:
             await response.write(f"{line}\n".encode())
         return response
 
+    async def command(self, request: web.Request, pod: Object, doing: str) -> web.StreamResponse:
+        """Runs a command in a container (exec), or shows what its process writes (attach)."""
+        container = _container(pod, request.query.get("container"))
+        kubelet = self._cluster.kubelet
+        if kubelet is None:
+            raise errors.service_unavailable("no kubelet answers")
+        run = remotecommand.execute if doing == "exec" else remotecommand.attach
+        return await run(request, pod, container, kubelet=kubelet, cluster=self._cluster.key)
+
     async def proxy(self, request: web.Request, place: Target) -> web.StreamResponse:
         """Passes a request on to a port of a Pod, or of a ready Pod behind a Service."""
         address = _address(self._cluster, place)
@@ -104,7 +114,17 @@ class NodeProxy:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise errors.service_unavailable(f"error trying to reach service: {error}") from None
         async with upstream:
-            return await _pass_on(request, upstream)
+            hidden = self._cluster.unreported() if url.path == "/metrics" else ()
+            return await (_without(upstream, hidden) if hidden else _pass_on(request, upstream))
+
+
+async def _without(upstream: aiohttp.ClientResponse, metrics: tuple[str, ...]) -> web.StreamResponse:
+    """A page of metrics without some, as a process would write it that does not have them."""
+    names = "|".join(re.escape(one) for one in metrics)
+    line = re.compile(rf"^(# (HELP|TYPE) )?({names})\b.*\n?", re.MULTILINE)
+    kept = line.sub("", await upstream.text())
+    kind = upstream.headers.get(hdrs.CONTENT_TYPE, "text/plain")
+    return web.Response(status=upstream.status, body=kept.encode(), headers={hdrs.CONTENT_TYPE: kind})
 
 
 def _container(pod: Object, asked: str | None) -> str:

@@ -1,7 +1,7 @@
 """The few protobuf messages that ``kubectl create`` posts, read into their JSON form.
 
 kubectl does not fall back to JSON when protobuf is refused. Source of the field numbers: the generated.proto files of
-k8s.io/api/core/v1, k8s.io/api/authorization/v1 and k8s.io/apimachinery/pkg/apis/meta/v1.
+k8s.io/api/{core,apps,batch,authorization}/v1 and k8s.io/apimachinery/pkg/apis/meta/v1.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _TEXT_MAP = "text map"
 _BYTES_MAP = "bytes map"
 _TEXTS = "texts"
 _BOOL = "bool"
+_NUMBER = "number"
 _REFERENCE: Mapping[int, Field] = {1: ("kind", _TEXT), 3: ("name", _TEXT), 4: ("uid", _TEXT), 5: ("apiVersion", _TEXT)}
 _META: Mapping[int, Field] = {
     1: ("name", _TEXT),
@@ -31,6 +32,19 @@ _META: Mapping[int, Field] = {
     12: ("annotations", _TEXT_MAP),
     13: ("ownerReferences", [_REFERENCE]),
     14: ("finalizers", _TEXTS),
+}
+_CONTAINER: Mapping[int, Field] = {
+    1: ("name", _TEXT),
+    2: ("image", _TEXT),
+    3: ("command", _TEXTS),
+    4: ("args", _TEXTS),
+    6: ("ports", [{1: ("name", _TEXT), 3: ("containerPort", _NUMBER), 4: ("protocol", _TEXT)}]),
+    7: ("env", [{1: ("name", _TEXT), 2: ("value", _TEXT)}]),
+    14: ("imagePullPolicy", _TEXT),
+}
+_TEMPLATE: Mapping[int, Field] = {
+    1: ("metadata", _META),
+    2: ("spec", {2: ("containers", [_CONTAINER]), 3: ("restartPolicy", _TEXT)}),
 }
 _MESSAGES: Mapping[str, Mapping[int, Field]] = {
     "ConfigMap": {
@@ -47,6 +61,14 @@ _MESSAGES: Mapping[str, Mapping[int, Field]] = {
         5: ("immutable", _BOOL),
     },
     "Namespace": {1: ("metadata", _META)},
+    "Deployment": {
+        1: ("metadata", _META),
+        2: (
+            "spec",
+            {1: ("replicas", _NUMBER), 2: ("selector", {1: ("matchLabels", _TEXT_MAP)}), 3: ("template", _TEMPLATE)},
+        ),
+    },
+    "Job": {1: ("metadata", _META), 2: ("spec", {6: ("template", _TEMPLATE), 7: ("backoffLimit", _NUMBER)})},
     "ServiceAccount": {1: ("metadata", _META)},
     "SelfSubjectAccessReview": {
         1: ("metadata", _META),
@@ -124,6 +146,8 @@ def _message(data: bytes, known: Mapping[int, Field]) -> dict[str, Any]:
                 found[name] = value.decode()
         elif form == _BOOL:
             found[name] = bool(value)
+        elif form == _NUMBER:
+            found[name] = int(value)
         elif form == _TEXTS:
             found.setdefault(name, []).append(value.decode())
         elif form in (_TEXT_MAP, _BYTES_MAP):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from backend.emulator.kube import admission
 from backend.emulator.kube.errors import Cause, invalid_value, literal, required, unsupported
 from backend.emulator.kube.registry import CRDS, Kind
 
@@ -239,6 +240,23 @@ def _definition(new: Object, _old: Old) -> Iterator[Cause]:
             yield required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required")
 
 
+def _policy(new: Object, _old: Old) -> Iterator[Cause]:
+    spec = new["spec"]
+    yield from _enumerated("spec", spec, "failurePolicy", ("Fail", "Ignore"))
+    if not (spec.get("matchConstraints") or {}).get("resourceRules"):
+        yield required("spec.matchConstraints.resourceRules")
+    if not spec.get("validations") and not spec.get("auditAnnotations"):
+        yield required("spec.validations", "validations or auditAnnotations must be set")
+    yield from admission.problems(new)
+
+
+def _binding(new: Object, _old: Old) -> Iterator[Cause]:
+    if not new["spec"].get("policyName"):
+        yield required("spec.policyName")
+    if not new["spec"].get("validationActions"):
+        yield required("spec.validationActions")
+
+
 _BY_RESOURCE: dict[str, Callable[[Object, Old], Iterator[Cause]]] = {
     "/pods": _pod,
     "/services": _service,
@@ -250,4 +268,6 @@ _BY_RESOURCE: dict[str, Callable[[Object, Old], Iterator[Cause]]] = {
     "rbac.authorization.k8s.io/rolebindings": _role_binding,
     "rbac.authorization.k8s.io/clusterrolebindings": _role_binding,
     CRDS: _definition,
+    admission.POLICIES: _policy,
+    admission.BINDINGS: _binding,
 }

@@ -1,4 +1,4 @@
-"""Label and field selectors of lists and watches.
+"""Label and field selectors of lists and watches, and the LabelSelector of objects.
 
 Invariant: a selector that is not understood is an error, never "everything".
 """
@@ -84,3 +84,31 @@ def _at(obj: Any, path: list[str]) -> str:
     if isinstance(obj, bool):
         return "true" if obj else "false"
     return "" if obj is None else str(obj)
+
+
+def matches(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    """Whether a LabelSelector selects `labels`."""
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
+        expression_holds(term, labels) for term in selector.get("matchExpressions", ())
+    )
+
+
+def expression_holds(term: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    """Whether one matchExpressions term holds for `labels`; operators Gt and Lt compare integers."""
+    key, operator, values = term["key"], term["operator"], term.get("values", ())
+    match operator:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case "Gt" | "Lt":
+            if not str(labels.get(key, "")).lstrip("-").isdigit():
+                return False
+            difference = int(labels[key]) - int(values[0])
+            return difference > 0 if operator == "Gt" else difference < 0
+        case _:
+            return False

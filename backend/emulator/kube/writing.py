@@ -12,15 +12,16 @@ from typing import Any
 
 from aiohttp import web
 
-from backend.emulator.kube import answers, body, errors, options, patch, validation
+from backend.emulator.kube import access, admission, answers, body, errors, options, patch, validation
 from backend.emulator.kube.builtin import model_schema
 from backend.emulator.kube.objects import Object
+from backend.emulator.kube.paging import Page
 from backend.emulator.kube.plain import clone
 from backend.emulator.kube.registry import Kind
 from backend.emulator.kube.scale import scale_of, scaled
 from backend.emulator.kube.schema import Schema
 from backend.emulator.kube.shape import BuiltinShape, CustomRoot
-from backend.emulator.kube.store import Store
+from backend.emulator.kube.store import Check, Store
 from backend.emulator.kube.target import Target
 
 _JSON, _MERGE, _STRATEGIC, _APPLY = (
@@ -35,8 +36,9 @@ _LASTING = ("default", "kube-public", "kube-system")
 class Writer:
     """Writes what clients of the API server send."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, denies: access.Denies) -> None:
         self._store = store
+        self._denies = denies
         self._schemas: dict[str, Schema] = {}
 
     def existing(self, place: Target) -> Object:
@@ -51,7 +53,9 @@ class Writer:
         obj = await body.read_object(request)
         validation.typed(place.kind, place.version, obj)
         if place.kind.plural == "selfsubjectaccessreviews":
-            return body.answer(request, {**obj, "status": {"allowed": True}}, status=201)
+            attributes = (obj.get("spec") or {}).get("resourceAttributes") or {}
+            status = access.review(self._denies, self._store.registry, attributes)
+            return body.answer(request, {**obj, "status": status}, status=201)
         _put_in_place(place, obj)
         schema = await self._schema(place.kind, place.version)
         warnings = validation.decode(place.kind, place.version, schema, obj, options.directive(request))
@@ -61,7 +65,7 @@ class Writer:
             place.resource,
             obj,
             manager=options.manager(request),
-            check=validation.validate,
+            check=self._check(request, place, warnings),
             dry_run=options.dry_run(request),
         )
         return answers.one(request, self._store, place, new, status=201, warnings=warnings)
@@ -117,13 +121,15 @@ class Writer:
         _expect(place, live, {"metadata": wanted.preconditions})
         if place.resource == "/namespaces" and meta["name"] in _LASTING:
             raise errors.forbidden("", "namespaces", meta["name"], "this namespace may not be deleted")
+        warnings: list[str] = []
+        self._admit(request, place, warnings, new=None, old=live)
         if wanted.dry_run:
             return answers.one(request, self._store, place, live)
         left = self._store.delete(
             place.resource, place.namespace, meta["name"], grace=wanted.grace, propagation=wanted.propagation
         )
         if left is not None or place.resource == "/pods":
-            return answers.one(request, self._store, place, left or live)
+            return answers.one(request, self._store, place, left or live, warnings=warnings)
         details = {"name": meta["name"], "group": place.kind.group, "kind": place.kind.plural, "uid": meta["uid"]}
         success = {
             "kind": "Status",
@@ -132,7 +138,7 @@ class Writer:
             "status": "Success",
             "details": {key: value for key, value in details.items() if value},
         }
-        return body.answer(request, success)
+        return body.answer(request, success, warnings=warnings)
 
     async def delete_all(self, request: web.Request, place: Target) -> web.Response:
         """DELETE of a list."""
@@ -143,7 +149,7 @@ class Writer:
             namespace, name = meta.get("namespace"), meta["name"]
             if self._store.get(place.resource, namespace, name) is not None:
                 self._store.delete(place.resource, namespace, name, grace=wanted.grace, propagation=wanted.propagation)
-        return answers.many(request, self._store, place, found)
+        return answers.many(request, self._store, place, Page(found, {"resourceVersion": str(self._store.revision)}))
 
     async def _apply(self, request: web.Request, place: Target) -> web.Response:
         if not request.query.get("fieldManager"):
@@ -162,6 +168,7 @@ class Writer:
         schema = await self._schema(place.kind, place.version)
         validation.typed_patch(place.kind, schema, config)
         live = self._store.get(place.resource, place.namespace, place.name or "")
+        warnings: list[str] = []
         if live is not None:
             _expect(place, live, config)
         elif config["metadata"].get("resourceVersion"):
@@ -173,10 +180,10 @@ class Writer:
             force=options.flag(request, "force"),
             shape=CustomRoot(schema) if place.kind.custom else BuiltinShape(schema),
             subresource=place.subresource,
-            check=validation.validate,
+            check=self._check(request, place, warnings),
             dry_run=options.dry_run(request),
         )
-        return answers.one(request, self._store, place, obj, status=201 if created else 200)
+        return answers.one(request, self._store, place, obj, status=201 if created else 200, warnings=warnings)
 
     def _write(
         self,
@@ -187,17 +194,49 @@ class Writer:
         *,
         warnings: list[str] | None = None,
     ) -> web.Response:
+        warnings = [] if warnings is None else warnings
         new = self._store.write(
             place.resource,
             live,
             obj,
             manager=options.manager(request),
             subresource=place.subresource if place.subresource in ("scale", "status") else "",
-            check=validation.validate,
+            check=self._check(request, place, warnings),
             dry_run=options.dry_run(request),
         )
         shown = scale_of(new) if place.subresource == "scale" else new
         return answers.one(request, self._store, place, shown, warnings=warnings)
+
+    def _check(self, request: web.Request, place: Target, warnings: list[str]) -> Check:
+        """What a client's write must stand: the rules of its kind, then the cluster's admission policies."""
+
+        def check(kind: Kind, new: Object, old: Mapping[str, Any] | None) -> None:
+            validation.validate(kind, new, old)
+            self._admit(request, place, warnings, new=new, old=old)
+
+        return check
+
+    def _admit(self, request: web.Request, place: Target, warnings: list[str], *, new: Object | None, old: Any) -> None:
+        """Raises 403 or 422 when an admission policy denies a write; adds what policies warn of."""
+        meta = (new or old)["metadata"]
+        write = admission.Write(
+            place.kind.group,
+            place.version,
+            place.kind.kind,
+            place.kind.plural,
+            "DELETE" if new is None else "CREATE" if old is None else "UPDATE",
+            place.name or meta.get("name", ""),
+            meta.get("namespace"),
+            new=new,
+            old=old,
+            subresource=place.subresource,
+            user=access.CALLER,
+            dry_run=options.dry_run(request),
+        )
+        verdict = admission.judge(self._store, write)
+        if verdict.refusal is not None:
+            raise verdict.refusal
+        warnings.extend(verdict.warnings)
 
     async def _schema(self, kind: Kind, version: str) -> Schema:
         if kind.custom:

@@ -9,18 +9,29 @@ through its environment only.
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from backend.emulator.serving.child import Child, leashed, python_env
+from backend.emulator.serving.inside import Command, Inside
 from backend.emulator.serving.loopback import free_port
 from backend.emulator.serving.modelserver_client import Event, ModelServerProcess
 from backend.emulator.serving.podlog import PodLog
-from backend.emulator.serving.podspec import Files, Probe, ScriptWork, ServerWork, containers, readiness, work_of
+from backend.emulator.serving.podspec import (
+    Files,
+    Probe,
+    ScriptWork,
+    ServerWork,
+    containers,
+    mounts,
+    plain_env,
+    readiness,
+    work_of,
+)
 from backend.emulator.serving.seams import KubeletWorld
 from backend.emulator.serving.volumes import write_files
 
@@ -44,6 +55,7 @@ class PodState:
 class _Pod:
     cluster_key: str
     manifest: Json
+    files: Files
     work: ServerWork | ScriptWork | None
     logs: dict[str, PodLog]
     run_id: str
@@ -90,7 +102,8 @@ class Kubelet:
         logs = self._old_logs.pop((cluster_key, uid), None) or {c["name"]: PodLog() for c in containers(pod)}
         for log in logs.values():
             log.open()
-        entry = _Pod(cluster_key, pod, work, logs, f"{uid}/{self._runs}", PodState(False, False, None, "starting"))
+        state = PodState(False, False, None, "starting")
+        entry = _Pod(cluster_key, pod, files, work, logs, f"{uid}/{self._runs}", state)
         self._pods[cluster_key, uid] = entry
         if work is None:
             entry.state = PodState(True, True, None, "")
@@ -131,6 +144,23 @@ class Kubelet:
         if entry is None or not entry.state.running or port not in entry.ports:
             return None
         return "127.0.0.1", entry.ports[port]
+
+    async def execute(
+        self, cluster_key: str, namespace: str, pod: str, container: str, words: Sequence[str], *, tty: bool = False
+    ) -> Command | None:
+        """Start a command in a container, None when that does not run; raises NoSuchProgram and OSError."""
+        entry = self._find(cluster_key, namespace, pod)
+        manifest = (
+            next((one for one in containers(entry.manifest) if one["name"] == container), None) if entry else None
+        )
+        if entry is None or manifest is None or not entry.state.running:
+            return None
+        folder = self._pod_folder(entry)
+        await asyncio.to_thread(write_files, folder, entry.files)
+        inside = Inside(str(manifest["image"]), {}, folder, mounts(manifest, entry.files), dict(entry.ports))
+        env = {name: inside.local(value) for name, value in plain_env(manifest).items()}
+        env |= {"HOSTNAME": pod, **self._network(entry)}
+        return await Command.start(replace(inside, env=env), words, tty=tty)
 
     def logs(  # noqa: PLR0917
         self,
@@ -245,11 +275,9 @@ class Kubelet:
         folder = self._pod_folder(entry)
         write_files(folder, files)
         env = {**python_env(), **{name: work.local(value, folder) for name, value in work.env.items()}}
-        proxy = f"http://127.0.0.1:{self._world.gateway.vpc_port()}"
-        env |= {"http_proxy": proxy, "HTTP_PROXY": proxy, "BIND": "127.0.0.1", "HOME": str(folder)}
         if work.port is not None:
             entry.ports[work.port] = free_port()
-            env["PORT"] = str(entry.ports[work.port])
+        env |= {"HOME": str(folder), **self._network(entry)}
         command = [sys.executable, *(work.local(word, folder) for word in work.words[1:])]
         log = entry.logs[work.container]
         child = await Child.start(
@@ -258,6 +286,16 @@ class Kubelet:
         entry.child = child
         self._running(entry, work.container, None)
         entry.tasks.append(asyncio.create_task(self._await_exit(entry, child)))
+
+    def _network(self, entry: _Pod) -> dict[str, str]:
+        """The environment in which a process of the Pod finds the VPC, and a script the port that is its own."""
+        proxy = f"http://127.0.0.1:{self._world.gateway.vpc_port()}"
+        env = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), proxy)
+        if isinstance(entry.work, ScriptWork):
+            env["BIND"] = "127.0.0.1"
+            if entry.work.port is not None:
+                env["PORT"] = str(entry.ports[entry.work.port])
+        return env
 
     async def _await_exit(self, entry: _Pod, child: Child) -> None:
         self._exited(entry, await child.wait())

@@ -104,8 +104,19 @@ def _repository(container: Json) -> str:
     return folder + slash + last.partition(":")[0]
 
 
-def _env(container: Json) -> dict[str, str]:
+def plain_env(container: Json) -> dict[str, str]:
+    """The container's environment, as far as its values are plain."""
     return {item["name"]: str(item["value"]) for item in container.get("env", []) if item.get("value") is not None}
+
+
+def mounts(container: Json, files: Files) -> dict[str, str]:
+    """Path in the container to path below the Pod's folder, for volumes with files."""
+    found = {}
+    for mount in container.get("volumeMounts", []):
+        if mount["name"] in files:
+            inside = mount.get("subPath")
+            found[mount["mountPath"]] = f"{mount['name']}/{inside}" if inside else mount["name"]
+    return found
 
 
 def _words(container: Json) -> tuple[str, ...]:
@@ -114,7 +125,7 @@ def _words(container: Json) -> tuple[str, ...]:
 
 def _server(pod: Json, container: Json, files: Files) -> ServerWork:
     words = _words(container)
-    env = {name: value for name, value in _env(container).items() if name.startswith("VLLM_")}
+    env = {name: value for name, value in plain_env(container).items() if name.startswith("VLLM_")}
     ports = [int(port["containerPort"]) for port in container.get("ports", [])]
     syncer, adapters = _wanted_adapters(pod, files)
     return ServerWork(
@@ -138,7 +149,7 @@ def _port_flag(words: tuple[str, ...]) -> int | None:
 def _wanted_adapters(pod: Json, files: Files) -> tuple[str | None, tuple[Mapping[str, str], ...]]:
     """Return the syncer's container name and the adapters of its configuration (GIE's `vLLMLoRAConfig`)."""
     for container in containers(pod):
-        path = _env(container).get("DYNAMIC_LORA_ROLLOUT_CONFIG")
+        path = plain_env(container).get("DYNAMIC_LORA_ROLLOUT_CONFIG")
         text = _mounted_file(container, files, path) if path else None
         if text is None:
             continue
@@ -166,21 +177,17 @@ def _script(pod: Json, container: Json, files: Files) -> ScriptWork | None:
     words = _words(container)
     if not words or posixpath.basename(words[0]) not in {"python", "python3"}:
         return None
-    mounts = {}
-    for mount in container.get("volumeMounts", []):
-        if mount["name"] in files:
-            inside = mount.get("subPath")
-            mounts[mount["mountPath"]] = f"{mount['name']}/{inside}" if inside else mount["name"]
+    places = mounts(container, files)
     script = next((word for word in words[1:] if word.endswith(".py")), None)
-    if script is None or not any(script == path or script.startswith(path.rstrip("/") + "/") for path in mounts):
+    if script is None or not any(script == path or script.startswith(path.rstrip("/") + "/") for path in places):
         return None
     ports = [int(port["containerPort"]) for port in container.get("ports", [])]
-    env = _env(container)
+    env = plain_env(container)
     declared = env.get("PORT", "")
     return ScriptWork(
         container=container["name"],
         words=words,
         env=env,
         port=ports[0] if ports else int(declared) if declared.isdigit() else None,
-        mounts=mounts,
+        mounts=places,
     )

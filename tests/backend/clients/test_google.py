@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from backend.clients.compute import Compute
 from backend.clients.connect import emulated
 from backend.clients.container import Container
 from backend.clients.fleet import Fleet
-from backend.clients.google import Google
+from backend.clients.google import Google, Service
 from backend.clients.services import Services
 from backend.errors import Busy, InvalidRequest, NotFound, RateLimited, Unauthenticated, Unavailable
 
@@ -237,3 +240,37 @@ async def test_a_wrong_answer_to_the_wrong_question_is_not_hidden(google: Google
         await Container(google).server_config("nowhere")
     with pytest.raises(InvalidRequest, match="Bad name"):
         await Container(google).cluster("us-east4", "C")
+
+
+async def test_a_client_that_is_made_while_all_are_closed_is_closed_too(
+    google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting, closing, closed = threading.Event(), threading.Event(), list[str]()
+
+    class Client:
+        def __init__(self, **_: object) -> None:
+            self.name = threading.current_thread().name
+
+        def close(self) -> None:
+            closed.append(self.name)
+            closing.set()
+
+    class Slow(Client):
+        def __init__(self, **_: object) -> None:
+            super().__init__()
+            connecting.set()
+            closing.wait(10)
+
+    package = ModuleType("a_package")
+    vars(package).update(Client=Client, Slow=Slow)
+    monkeypatch.setitem(sys.modules, "a_package", package)
+    with pytest.raises(AttributeError, match="get"):
+        await google.call(Service("a_package", "Client", "fast"), "get", "Request", {}, doing="asking")
+    call = asyncio.create_task(google.call(Service("a_package", "Slow", "slow"), "get", "Request", {}, doing="asking"))
+    await asyncio.to_thread(connecting.wait, 10)
+
+    await google.close()
+
+    with pytest.raises(RuntimeError, match="closed while one of slow was made"):
+        await call
+    assert len(closed) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import pytest
 
 from backend.clients import Clients
 from backend.clients.connect import emulated
+from backend.clients.kinds import NODE
 from backend.emulator import faults
-from backend.emulator.google import operations
 from backend.emulator.server import Emulator
 from backend.engine.events import Outcome, Verb
-from backend.errors import InvalidRequest, StockOut
-from backend.resources.node_pool import NodePool
+from backend.errors import InvalidRequest, OperationFailed, StockOut
+from backend.resources.node_pool import POOL_LABEL, NodePool
 from backend.resources.node_pool_shape import INSTEAD_OF, zones_label
 from backend.resources.stock import EarlyWord
 from backend.spec import GatewaySpec, OnStockout
@@ -142,24 +143,36 @@ def sized(spec: GatewaySpec, nodes: int, **changes: Any) -> GatewaySpec:
     return with_cluster(spec, 1, gpu_pool=spec.to_data()["clusters"][1]["gpu_pool"] | {"nodes": nodes} | changes)
 
 
-async def test_a_resize_that_fails_costs_no_machine_that_runs(
-    spec: GatewaySpec, clients: Clients, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+async def test_a_resize_that_fails_costs_no_machine_that_runs_and_is_asked_for_again(
+    spec: GatewaySpec, clients: Clients, emulator: Emulator, play: Any
 ) -> None:
     await Session(spec, clients).run()
+    play("stockout zone=us-east4-c times=2")
+    more = going(sized(spec, 5), OnStockout.NEXT_ZONE)
+    for _ in range(2):
+        (failed,) = (await Session(more, clients).run()).failures
+        assert failed.error is not None
+        assert (failed.error.kind, "GCE_STOCKOUT" in failed.error.message) == ("OperationFailed", True)
+        assert "those that run stay" in failed.error.cause
+        pool = pools(emulator)["us-east4/gke-east/h100"]
+        assert (pool["status"], pool["locations"]) == ("RUNNING_WITH_ERROR", ["us-east4-c"])
+        assert len(await clients.kube("gke-east").list(NODE, labels={POOL_LABEL: "h100"})) == 3
+        assert (await Session(more, clients).actions())[EAST][0] == "update"
+    assert (await Session(more, clients).run()).outcome is Outcome.SUCCEEDED
+    assert len(await clients.kube("gke-east").list(NODE, labels={POOL_LABEL: "h100"})) == 5
+    assert (await Session(more, clients).actions())[EAST][0] == "no-op"
 
-    def short(world: Any, record: Any) -> None:
-        row = world.tables["clusters"]["us-east4/gke-east"]
-        row["status"] = pools(emulator)["us-east4/gke-east/h100"]["status"] = "RUNNING"
-        record["error"] = {"code": 8, "message": "[GCE_STOCKOUT]: the zone has not enough"}
 
-    monkeypatch.setitem(operations.EFFECTS, "node-pool.resize", short)
-    more = Session(going(sized(spec, 5), OnStockout.NEXT_ZONE), clients)
-    (failed,) = (await more.run()).failures
-    assert failed.error is not None
-    assert (failed.error.kind, "GCE_STOCKOUT" in failed.error.message) == ("OperationFailed", True)
-    assert "those that run stay" in failed.error.cause
-    pool = pools(emulator)["us-east4/gke-east/h100"]
-    assert (pool["status"], pool["locations"]) == ("RUNNING", ["us-east4-c"])
+@pytest.mark.parametrize("seen", [{}, {"statusMessage": "Not all instances running in IGM"}])
+async def test_a_pool_of_which_a_part_could_not_be_made_fails_at_once_with_what_it_says(
+    spec: GatewaySpec, clients: Clients, emulator: Emulator, seen: dict[str, Any]
+) -> None:
+    await Session(spec, clients).run()
+    pools(emulator)["us-east4/gke-east/h100"].update({"status": "RUNNING_WITH_ERROR"} | seen)
+    row = NodePool(spec, spec.clusters[1], clients)
+    async with asyncio.timeout(5):
+        with pytest.raises(OperationFailed, match=seen.get("statusMessage", "no explanation was given")):
+            await row.wait(silent)
 
 
 async def test_an_operation_of_before_never_costs_machines_that_run(

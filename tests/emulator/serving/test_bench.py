@@ -30,8 +30,8 @@ async def server() -> AsyncIterator[str]:
 
 async def test_every_request_is_answered_measured_and_reported(server: str) -> None:
     options = parser().parse_args(
-        ["--base-url", server, "--model", "m", "--num-prompts", "6", "--request-rate", "200", "--ignore-eos"]
-        + ["--random-input-len", "30", "--random-output-len", "5"]
+        f"--base-url {server} --model m --num-prompts 6 --request-rate 200 --ignore-eos "
+        "--random-input-len 30 --random-output-len 5".split()
     )
     answers, seconds = await run(options)
     assert [answer.ok for answer in answers] == [True] * 6

@@ -1,10 +1,12 @@
 """The service agent as which the multi-cluster controller works on the clusters of the fleet.
 
-It comes into being with the fleet's feature and may do nothing until the project grants it a role.
+It comes into being with the fleet's feature, may do nothing until the project grants it a role, and nothing where the
+fleet has lost its connection to the cluster.
 """
 
 from __future__ import annotations
 
+from backend.emulator import faults
 from backend.emulator.google.iam import granted
 from backend.emulator.kube.controllers.seams import World
 
@@ -14,10 +16,12 @@ ROLES = ("roles/container.admin", "roles/owner")
 
 def refusal(world: World, cluster: str) -> str:
     """What the controller reports while it may not read a cluster; empty when it may."""
+    location, _, name = cluster.partition("/")
+    if faults.lost_connection(world, location, name):
+        return f"error cause: lost connection to the cluster of membership {name}"
     email = f"service-{world.project_number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
     if granted(world.tables.get("iam", {}), email, ROLES):
         return ""
-    location, _, name = cluster.partition("/")
     where = f"projects/{world.project}/locations/{location}/clusters/{name}"
     return (
         f'error cause: googleapi: Error 403: Required "container.clusters.get" permission(s) for "{where}"., forbidden'

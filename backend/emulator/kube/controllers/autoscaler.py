@@ -70,8 +70,9 @@ async def reconcile(turn: Turn) -> None:
     living = set()
     for cluster in turn.world.kube.values():
         for pool in rows.get(cluster.key, {}).get("nodePools", ()):
-            if scales(pool) and pool.get("status") in WITH_MACHINES:
+            if pool.get("status") in WITH_MACHINES:
                 living.add(f"{cluster.key}/{pool['name']}")
+            if scales(pool) and pool.get("status") in WITH_MACHINES:
                 reconcile_pool(turn, cluster, pool)
     machines = turn.world.tables.setdefault("machines", {})
     for key in machines.keys() - living:

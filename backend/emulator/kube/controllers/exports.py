@@ -17,7 +17,6 @@ from backend.emulator.kube.controllers.objects import (
     GATEWAY_CONTROLLER,
     deleting,
     is_true,
-    matches,
     name_of,
     namespace_of,
     path_of,
@@ -26,6 +25,7 @@ from backend.emulator.kube.controllers.objects import (
 )
 from backend.emulator.kube.controllers.seams import Cluster, Object, Store, World
 from backend.emulator.kube.controllers.turn import Turn
+from backend.emulator.kube.selectors import matches
 
 EXPORT = "networking.gke.io/export"
 POOLS = "inference.networking.k8s.io/inferencepools"

@@ -62,7 +62,7 @@ def reconcile_job(turn: Turn, cluster: Cluster, job: Object) -> None:
     else:
         template = job["spec"]["template"]
         missing = min(job["spec"].get("parallelism", 1), job["spec"].get("completions", 1) - succeeded) - len(running)
-        if not refused(store, namespace, name, template["spec"]):
+        if not refused(store, pod_from(template, job, "")):
             for _ in range(missing):
                 pod = pod_from(template, job, next_name(turn, cluster.key, job))
                 running.append(store.create("/pods", pod, manager=MANAGER))

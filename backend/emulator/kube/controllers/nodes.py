@@ -57,7 +57,8 @@ def groups(cluster: str, row: Object, pool: Object) -> dict[str, str]:
 def wanted(cluster: str, row: Object, grown: Mapping[str, Mapping[str, int]]) -> dict[str, tuple[Object, str]]:
     """Node name -> (its node pool, its zone) for every machine that the row's node pools have.
 
-    `grown` is the size by zone of pools that the autoscaler has changed, by "LOCATION/CLUSTER/POOL".
+    `grown` is the size by zone of pools that the autoscaler has changed, or that could not grow, by
+    "LOCATION/CLUSTER/POOL".
     """
     return {
         f"{group}-{suffix(4, group, index, alphabet=BASE36)}": (pool, zone)

@@ -91,34 +91,6 @@ def owned_by(objects: Iterable[Object], uid: str) -> list[Object]:
     ]
 
 
-def matches(selector: Object, labels: Object) -> bool:
-    """Whether a LabelSelector selects `labels`."""
-    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
-        expression_holds(term, labels) for term in selector.get("matchExpressions", ())
-    )
-
-
-def expression_holds(term: Object, labels: Object) -> bool:
-    """Whether one matchExpressions term holds for `labels`; operators Gt and Lt compare integers."""
-    key, operator, values = term["key"], term["operator"], term.get("values", ())
-    match operator:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-        case "Gt" | "Lt":
-            if not str(labels.get(key, "")).lstrip("-").isdigit():
-                return False
-            difference = int(labels[key]) - int(values[0])
-            return difference > 0 if operator == "Gt" else difference < 0
-        case _:
-            return False
-
-
 class Condition(NamedTuple):
     """A status condition before it has a time."""
 

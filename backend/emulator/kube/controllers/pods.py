@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
+from backend.emulator import faults
 from backend.emulator.kube.controllers.objects import (
     deleting,
     digest,
@@ -32,6 +33,8 @@ SCHEDULER, KUBELET = "kube-scheduler", "kubelet"
 MODEL_SERVER_IMAGE = "vllm/vllm-openai"
 PULL_SHARE = 0.25
 """Part of a model server's start that goes by before its container runs: 69 of 278 s in the llm-d H100 benchmark."""
+CRASHED = 1
+"""Exit code of a process that a fault ends."""
 BACKOFF_S, LONGEST_BACKOFF_S = 10, 300
 """The kubelet's pause before a restart doubles from 10 s to 5 minutes."""
 
@@ -105,6 +108,8 @@ async def live(turn: Turn, cluster: Cluster, pod: Object) -> Life:
     if record["loading"] and not turn.waited(what, key, f"{uid} loading", 1 - PULL_SHARE):
         return Life(Stage.STARTED, started=record["started"])
     record["loading"] = False
+    if loads and faults.crashing(turn.world, cluster.key.partition("/")[0]):
+        return await crash(turn, cluster, pod, record)
     if plain is not None:
         await turn.world.kubelet.run(cluster.key, plain, mounted)
     return await watch(turn, cluster, pod, record)
@@ -112,9 +117,7 @@ async def live(turn: Turn, cluster: Cluster, pod: Object) -> Life:
 
 async def watch(turn: Turn, cluster: Cluster, pod: Object, record: dict[str, Any]) -> Life:
     """Where the Pod's process is; one that ended is started again when its restart policy says so."""
-    kubelet, uid = turn.world.kubelet, uid_of(pod)
-    policy = pod["spec"].get("restartPolicy", "Always")
-    state = kubelet.state(cluster.key, uid)
+    state = turn.world.kubelet.state(cluster.key, uid_of(pod))
     if state.exit_code is None:
         stage = Stage.READY if state.ready else Stage.STARTED
         return Life(
@@ -124,7 +127,19 @@ async def watch(turn: Turn, cluster: Cluster, pod: Object, record: dict[str, Any
             exit_code=record.get("exitCode", 0),
             restarts=record["restarts"],
         )
-    code, restarts = state.exit_code, record["restarts"]
+    return await again(turn, cluster, pod, record, state.exit_code)
+
+
+async def crash(turn: Turn, cluster: Cluster, pod: Object, record: dict[str, Any]) -> Life:
+    """Where a Pod is whose process ends as soon as it runs."""
+    await turn.world.kubelet.end(cluster.key, uid_of(pod))
+    return await again(turn, cluster, pod, record, CRASHED)
+
+
+async def again(turn: Turn, cluster: Cluster, pod: Object, record: dict[str, Any], code: int) -> Life:
+    """Where a Pod is whose process has ended: over, or between two runs."""
+    kubelet, uid, restarts = turn.world.kubelet, uid_of(pod), record["restarts"]
+    policy = pod["spec"].get("restartPolicy", "Always")
     if record.get("endedRun") != restarts:
         record |= {"endedRun": restarts, "ended": turn.now, "exitCode": code}
     past = {"started": record["started"], "ended": record["ended"], "exit_code": code, "restarts": restarts}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from backend.emulator.kube.admission import Write, judge
 from backend.emulator.kube.controllers.objects import (
     deleting,
     is_true,
@@ -43,15 +44,18 @@ def usefulness(pod: Object) -> tuple[bool, bool, str]:
     return bool(pod["spec"].get("nodeName")), is_true(pod, "Ready"), name_of(pod)
 
 
-def refused(store: Store, namespace: str, base: str, spec: Object) -> str:
-    """Why admission refuses Pods of this spec, in the API server's words; empty when it does not."""
-    account = spec.get("serviceAccountName", "default")
-    if account == "default" or store.get("/serviceaccounts", namespace, account) is not None:
-        return ""
-    return (
-        f'pods "{base}-" is forbidden: error looking up service account {namespace}/{account}: '
-        f'serviceaccount "{account}" not found'
-    )
+def refused(store: Store, pod: Object) -> str:
+    """Why admission refuses a Pod, in the API server's words; empty when it does not."""
+    namespace, base = namespace_of(pod), pod["metadata"]["generateName"]
+    account = pod["spec"].get("serviceAccountName", "default")
+    if account != "default" and store.get("/serviceaccounts", namespace, account) is None:
+        return (
+            f'pods "{base}" is forbidden: error looking up service account {namespace}/{account}: '
+            f'serviceaccount "{account}" not found'
+        )
+    write = Write("", "v1", "Pod", "pods", "CREATE", base, namespace, new=pod, old=None)
+    refusal = judge(store, write).refusal
+    return refusal.message if refusal is not None else ""
 
 
 def pod_from(template: Object, parent: Object, name: str) -> Object:
@@ -92,7 +96,7 @@ def scale(turn: Turn, cluster: Cluster, replica_set: Object) -> str:
     for pod in sorted(pods, key=usefulness)[: max(surplus, 0)]:
         store.delete("/pods", namespace, name_of(pod))
     template = replica_set["spec"]["template"]
-    why = refused(store, namespace, name_of(replica_set), template["spec"]) if surplus < 0 else ""
+    why = refused(store, pod_from(template, replica_set, "")) if surplus < 0 else ""
     if not why:
         for _ in range(-surplus):
             pod = pod_from(template, replica_set, next_name(turn, cluster.key, replica_set))

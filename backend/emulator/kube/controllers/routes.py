@@ -6,6 +6,7 @@ Invariant: a parent gets a status exactly while it is a Gateway of the multi-clu
 
 from __future__ import annotations
 
+from backend.emulator import faults
 from backend.emulator.kube.controllers.exports import IMPORTS
 from backend.emulator.kube.controllers.fleet import CROSS_REGION_INTERNAL, MANAGER, config_cluster
 from backend.emulator.kube.controllers.objects import (
@@ -94,12 +95,23 @@ def fault(store: Store, route: Object) -> Condition | None:
     return None
 
 
-def verdict(store: Store, route: Object, ref: Object, gateway: Object) -> list[Condition]:
-    """The conditions of a route at one of its parents."""
+def misconfigured(route: Object) -> Condition:
+    """What the controller says of a route whose pool it cannot use, whatever is the matter with it."""
+    name = next((ref["name"] for ref in backends(route)), "")
+    why = (
+        f'error cause: reference-not-found: Error GWCER104: HTTPRoute "{path_of(route)}" is misconfigured, err: failed '
+        f"to validate inference pool extension ref: InferencePool extension service {namespace_of(route)}/{name}-epp "
+        "not found."
+    )
+    return Condition("ResolvedRefs", "False", "BackendNotFound", why)
+
+
+def verdict(store: Store, route: Object, ref: Object, gateway: Object, broken: Condition | None) -> list[Condition]:
+    """The conditions of a route at one of its parents; `broken` is what is wrong with it in any case."""
     if not listeners(gateway, route, ref):
         why = f'no listener of Gateway "{path_of(gateway)}" allows HTTPRoute "{path_of(route)}".'
         return [Condition("Accepted", "False", "NotAllowedByListeners", why)]
-    wrong = fault(store, route)
+    wrong = broken or fault(store, route)
     found = [Condition("Accepted", "True", "Accepted"), wrong or Condition("ResolvedRefs", "True", "ResolvedRefs")]
     if wrong is not None:
         found.append(Condition("Reconciled", "False", "ReconciliationFailed", wrong.message))
@@ -108,7 +120,7 @@ def verdict(store: Store, route: Object, ref: Object, gateway: Object) -> list[C
     return found
 
 
-def status(store: Store, route: Object, now: float) -> Object:
+def status(store: Store, route: Object, now: float, broken: Condition | None = None) -> Object:
     """The route's status: one entry for each Gateway of this controller."""
     previous = {
         tuple(sorted(each["parentRef"].items())): each["conditions"]
@@ -121,7 +133,7 @@ def status(store: Store, route: Object, now: float) -> Object:
             continue
         before = previous.get(tuple(sorted(ref.items())), ())
         stamped = conditions(
-            before, verdict(store, route, ref, gateway), now, generation=route["metadata"].get("generation", 1)
+            before, verdict(store, route, ref, gateway, broken), now, generation=route["metadata"].get("generation", 1)
         )
         parents.append({"parentRef": ref, "controllerName": GATEWAY_CONTROLLER, "conditions": stamped})
     return {"parents": parents}
@@ -133,6 +145,7 @@ async def reconcile(turn: Turn) -> None:
     if config is None:
         return
     for route in config.store.list(ROUTES):
-        wanted = status(config.store, route, turn.now)
+        broken = misconfigured(route) if any(faults.playing(turn.world, "gateway-misconfigured")) else None
+        wanted = status(config.store, route, turn.now, broken)
         if wanted != route.get("status", {"parents": []}):
             config.store.set_status(ROUTES, namespace_of(route), name_of(route), wanted, manager=MANAGER)

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
 from backend.emulator.kube.controllers.nodes import GPU
-from backend.emulator.kube.controllers.objects import expression_holds, name_of
+from backend.emulator.kube.controllers.objects import name_of
 from backend.emulator.kube.controllers.seams import Object
+from backend.emulator.kube.selectors import expression_holds
 
 
 def gpus_asked(spec: Object) -> int:

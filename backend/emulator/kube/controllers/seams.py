@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from backend.emulator.kube.registry import Registry
     from backend.emulator.serving.envoy import Frontend
 
 Object: TypeAlias = dict[str, Any]
@@ -18,6 +19,8 @@ Object: TypeAlias = dict[str, Any]
 class Store(Protocol):
     """The objects of one cluster; `resource` is "GROUP/PLURAL", with an empty group for the core ones ("/pods")."""
 
+    @property
+    def registry(self) -> Registry: ...
     def get(self, resource: str, namespace: str | None, name: str) -> Object | None: ...
     def list(
         self, resource: str, namespace: str | None = None, labels: Mapping[str, str] | None = None

@@ -1,0 +1,78 @@
+"""Which machines there are, and whether Spot ones may be had (Compute Engine).
+
+Called by paths. Invariant: advice is no promise: it says what is likely now and knows nothing of the project's quota.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from backend.clients.google import Google, Json
+
+API = "compute"
+PAGE = 500
+MOST_PAGES = 40
+"""Pages read of a list before it is given up; the filtered list has one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What Compute Engine says of free Spot machines."""
+
+    obtainability: float
+    """From 0, hardly to be had, to 1."""
+    zone: str
+    """The zone that it would take; empty when it names none."""
+    uptime: str
+    """How long most would run, as Google writes durations; empty when not told."""
+    at: datetime
+    """When it was asked."""
+
+
+class Machines:
+    """Machine types by zone, and advice on capacity."""
+
+    def __init__(self, google: Google) -> None:
+        self._google = google
+        self._path = f"/compute/v1/projects/{google.project}"
+
+    async def zones_with(self, machine_type: str) -> tuple[str, ...]:
+        """Zones of all regions that have a machine type, in alphabetical order; empty for one that does not exist."""
+        zones: set[str] = set()
+        page = ""
+        for _ in range(MOST_PAGES):
+            query = {"filter": f"name={machine_type}", "maxResults": PAGE, "returnPartialSuccess": "true"}
+            query |= {"pageToken": page} if page else {}
+            path = f"{self._path}/aggregated/machineTypes?{urlencode(query)}"
+            answer = await self._google.rest(API, "GET", path, doing=f"looking where {machine_type} is")
+            for scope, held in (answer.get("items") or {}).items():
+                if any(one["name"] == machine_type for one in held.get("machineTypes", ())):
+                    zones.add(scope.rpartition("/")[2])
+            page = answer.get("nextPageToken", "")
+            if not page:
+                break
+        return tuple(sorted(zones))
+
+    async def advice(self, region: str, machine_type: str, *, count: int, zones: Iterable[str]) -> Advice | None:
+        """How likely so many Spot machines are to be had in a region now; ``None`` when Google does not say."""
+        body: Json = {
+            "size": count,
+            "instanceProperties": {"scheduling": {"provisioningModel": "SPOT"}},
+            "instanceFlexibilityPolicy": {"instanceSelections": {"wanted": {"machineTypes": [machine_type]}}},
+            "distributionPolicy": {
+                "targetShape": "ANY_SINGLE_ZONE",
+                "zones": [{"zone": f"zones/{zone}"} for zone in zones],
+            },
+        }
+        path, doing = f"{self._path}/regions/{region}/advice/capacity", f"asking for capacity in {region}"
+        answer = await self._google.rest(API, "POST", path, body, doing=doing)
+        for one in answer.get("recommendations", ()):
+            scores = one.get("scores") or {}
+            if "obtainability" in scores:
+                zone = next((str(shard.get("zone", "")) for shard in one.get("shards", ())), "")
+                uptime = str(scores.get("estimatedUptime", ""))
+                return Advice(float(scores["obtainability"]), zone.rpartition("/")[2], uptime, datetime.now(UTC))
+        return None

@@ -1,0 +1,170 @@
+"""What a stack costs: by the hour, by the day, so far, and against the limits that its specification sets.
+
+Invariants: pure; every figure is an estimate with dated list or spot prices, and what has no known price is named,
+never counted as free. Money so far is counted from the clusters' creation times, as node pools carry none, so it is
+rather too high than too low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from backend import catalog
+from backend.spec import ClusterSpec, GatewaySpec, Guard, Provisioning
+
+ZONES_PER_REGION = 3
+"""Zones over which GKE spreads the default pool."""
+HOURS_PER_DAY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a specification costs while it stands, in US dollars an hour."""
+
+    gpus: float
+    """Machines with GPUs, as they are bought."""
+    gpus_at_list: float | None
+    """The same at list price; ``None`` where that is unknown for one of them."""
+    nodes: float
+    """Default pools."""
+    fees: float
+    """GKE's fee for clusters."""
+    idle: float
+    """The part of ``gpus`` for GPUs that no model server takes."""
+    unpriced: tuple[str, ...]
+    """Machine types and ways to buy whose price is unknown."""
+    dated: tuple[date, date]
+    """Dates of the oldest and the newest price."""
+
+    @property
+    def usd_per_hour(self) -> float:
+        """All together."""
+        return self.gpus + self.nodes + self.fees
+
+    @property
+    def usd_per_day(self) -> float:
+        """All together in a day."""
+        return self.usd_per_hour * HOURS_PER_DAY
+
+    def to_json(self) -> dict[str, Any]:
+        """The costs as ``mcig plan --json`` prints them."""
+        at_list = None if self.gpus_at_list is None else round(self.gpus_at_list + self.nodes + self.fees, 4)
+        return {
+            "estimate": True,
+            "usd_per_hour": round(self.usd_per_hour, 4),
+            "usd_per_day": round(self.usd_per_day, 2),
+            "list_usd_per_hour": at_list,
+            "gpus_usd_per_hour": round(self.gpus, 4),
+            "nodes_usd_per_hour": round(self.nodes, 4),
+            "fees_usd_per_hour": round(self.fees, 4),
+            "idle_usd_per_hour": round(self.idle, 4),
+            "unpriced": list(self.unpriced),
+            "prices_dated": [day.isoformat() for day in self.dated],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a stack has cost since its first cluster was made, at most."""
+
+    usd: float
+    since: datetime | None
+    """When the first of its clusters was made; ``None`` while there is none."""
+    at: datetime
+    """When it was counted."""
+
+    @property
+    def hours(self) -> float:
+        """Age of the stack."""
+        return 0.0 if self.since is None else (self.at - self.since).total_seconds() / 3600
+
+    def to_json(self) -> dict[str, Any]:
+        """The sum as ``mcig status --json`` prints it."""
+        since = None if self.since is None else self.since.isoformat()
+        return {"spent_usd": round(self.usd, 4), "since": since, "hours": round(self.hours, 4)}
+
+
+def costs(spec: GatewaySpec) -> Costs:
+    """What a specification costs while it stands."""
+    gpus = nodes = idle = at_list = 0.0
+    unpriced: dict[str, None] = {}
+    listed = True
+    for cluster in spec.clusters:
+        per_node = catalog.price(cluster.default_pool.machine_type, cluster.region, Provisioning.ON_DEMAND)
+        if per_node is None:
+            unpriced[cluster.default_pool.machine_type] = None
+        nodes += (per_node or 0.0) * cluster.default_pool.nodes_per_zone * ZONES_PER_REGION
+        if cluster.gpu_pool is None:
+            continue
+        pool = cluster.gpu_pool
+        machines = pool.nodes * len(pool.zones)
+        price = catalog.price(pool.machine_type, cluster.region, pool.provisioning)
+        full = catalog.price(pool.machine_type, cluster.region, Provisioning.ON_DEMAND)
+        if price is None:
+            unpriced[f"{pool.machine_type} as {pool.provisioning}"] = None
+        else:
+            gpus += price * machines
+            idle += price * max(0, pool.gpus - spec.replicas(cluster)) / pool.accelerators_per_node
+        listed = listed and full is not None
+        at_list += (full or 0.0) * machines
+    fees = catalog.cluster_fee() * len(spec.clusters)
+    return Costs(gpus, at_list if listed else None, nodes, fees, idle, tuple(unpriced), catalog.prices_dated())
+
+
+def spent(spec: GatewaySpec, clusters: Iterable[Mapping[str, Any]], now: datetime | None = None) -> Spent:
+    """What those clusters of a specification that exist have cost, each with its pools since it was made."""
+    at = now or datetime.now(UTC)
+    wanted = {(cluster.region, cluster.name): cluster for cluster in spec.clusters}
+    usd, first = 0.0, None
+    for seen in clusters:
+        cluster = wanted.get((str(seen.get("location")), str(seen.get("name"))))
+        made = _moment(seen.get("createTime"))
+        if cluster is None or made is None:
+            continue
+        first = made if first is None else min(first, made)
+        usd += _rate(spec, cluster, seen) * max(0.0, (at - made).total_seconds()) / 3600
+    return Spent(usd, first, at)
+
+
+def over(guard: Guard | None, so_far: Spent, *, rehearsed: bool = False) -> str:
+    """Which limits of a guard are passed, in words; empty when none is. A rehearsal's money is not real."""
+    if guard is None or so_far.since is None:
+        return ""
+    passed = []
+    if guard.usd is not None and so_far.usd >= guard.usd:
+        verb = "would have been spent in life" if rehearsed else "were spent"
+        passed.append(f"about ${so_far.usd:,.2f} {verb}, and the guard is ${guard.usd:,.2f}")
+    if guard.hours is not None and so_far.hours >= guard.hours:
+        passed.append(f"it has stood for {so_far.hours:.1f} h, and the guard is {guard.hours:g} h")
+    return "; ".join(passed)
+
+
+def reached_in_s(guard: Guard | None, so_far: Spent, usd_per_hour: float) -> float | None:
+    """Seconds until a guard's first limit is passed, 0 when one is; ``None`` when none ever is."""
+    if guard is None:
+        return None
+    waits = []
+    if guard.hours is not None:
+        waits.append(guard.hours - so_far.hours)
+    if guard.usd is not None and usd_per_hour > 0:
+        waits.append((guard.usd - so_far.usd) / usd_per_hour)
+    return max(0.0, min(waits) * 3600) if waits else None
+
+
+def _rate(spec: GatewaySpec, cluster: ClusterSpec, seen: Mapping[str, Any]) -> float:
+    """Dollars an hour of one cluster as it is: its GPU pool only where it has one."""
+    one = spec.model_copy(update={"clusters": (cluster,)})
+    counted = costs(one)
+    pools = {pool.get("name") for pool in seen.get("nodePools") or ()}
+    has_gpus = cluster.gpu_pool is not None and cluster.gpu_pool.name in pools
+    return counted.fees + counted.nodes + (counted.gpus if has_gpus else 0.0)
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None

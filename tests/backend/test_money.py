@@ -1,0 +1,82 @@
+"""Costs by hour and day, money so far, and when a guard is passed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import money, presets
+from backend.places import Places
+from backend.spec import GatewaySpec, Guard
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places.of({"MCIG_HOME": str(tmp_path)})
+
+
+def spec_of(places: Places, *settings: str) -> GatewaySpec:
+    return presets.load(presets.find("two-region-h100", places), ("project=demo-project", *settings))
+
+
+def cluster(name: str, region: str, hours: float, *pools: str) -> dict[str, Any]:
+    made = (NOW - timedelta(hours=hours)).isoformat()
+    return {"name": name, "location": region, "createTime": made, "nodePools": [{"name": one} for one in pools]}
+
+
+def test_the_documents_own_example_costs_what_its_prices_say(places: Places) -> None:
+    found = money.costs(spec_of(places))
+    assert found.gpus == pytest.approx(3 * 18.376 + 3 * 8.910)
+    assert found.gpus_at_list == pytest.approx(3 * 26.108 + 3 * 22.139)
+    assert found.fees == pytest.approx(0.2)
+    assert found.usd_per_hour == pytest.approx(found.gpus + found.nodes + found.fees)
+    assert found.usd_per_day == pytest.approx(24 * found.usd_per_hour)
+    assert found.idle == 0
+    assert found.unpriced == ()
+    assert found.to_json()["estimate"] is True
+
+
+def test_gpus_without_a_server_are_idle(places: Places) -> None:
+    found = money.costs(spec_of(places, "model.replicas=3"))
+    assert found.idle == pytest.approx((18.376 + 8.910) * 3 / 2)
+
+
+def test_what_has_no_price_is_named_and_not_free_in_silence(places: Places) -> None:
+    found = money.costs(spec_of(places, "clusters.gke-west.gpu_pool.provisioning=flex-start"))
+    assert found.unpriced == ("a3-highgpu-2g as flex-start",)
+    assert found.gpus == pytest.approx(3 * 8.910)
+
+
+def test_money_so_far_counts_what_is_there_since_it_was_made(places: Places) -> None:
+    spec = spec_of(places)
+    seen = [
+        cluster("gke-west", "europe-west3", 2, "default-pool", "h100"),
+        cluster("gke-east", "us-east4", 1, "default-pool"),
+        cluster("gke-west", "us-east1", 100, "h100"),
+        {"name": "gke-east", "location": "us-east4"},
+    ]
+    so_far = money.spent(spec, seen, NOW)
+    assert so_far.hours == pytest.approx(2)
+    assert so_far.usd == pytest.approx(2 * (3 * 18.376 + 0.1 + 3 * 1.0761) + 0.1 + 3 * 0.9406, rel=0.01)
+    assert money.spent(spec, [], NOW) == money.Spent(0.0, None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("guard", "words", "left"),
+    [
+        (None, "", None),
+        (Guard(usd=200), "", 3600.0),
+        (Guard(hours=3), "", 3600.0),
+        (Guard(usd=100), "about $100.00 were spent, and the guard is $100.00", 0.0),
+        (Guard(usd=1000, hours=1.5), "it has stood for 2.0 h, and the guard is 1.5 h", 0.0),
+    ],
+)
+def test_a_guard_tells_when_it_is_passed(guard: Guard | None, words: str, left: float | None) -> None:
+    so_far = money.Spent(100.0, NOW - timedelta(hours=2), NOW)
+    assert money.over(guard, so_far) == words
+    assert money.reached_in_s(guard, so_far, 100.0) == (None if left is None else pytest.approx(left))

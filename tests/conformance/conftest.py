@@ -1,0 +1,24 @@
+"""Emulated clouds for the programs of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.tools import Tools
+
+
+@pytest.fixture(scope="module")
+def shared_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    """One emulated cloud for the tests of a file."""
+    made = Tools(tmp_path_factory.mktemp("conformance"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tools(shared_tools: Tools) -> Tools:
+    """The file's cloud with an empty world in which the recipe's APIs are enabled."""
+    shared_tools.reset()
+    return shared_tools

@@ -1,0 +1,48 @@
+"""What a preflight found, as a person reads it in 80 columns without colour."""
+
+from __future__ import annotations
+
+from backend.preflight import CHECKS, Finding, Topic, Verdict
+from tui.findings_text import findings_lines, summary, table
+from tui.style import Style
+
+ENABLE = "gcloud services enable compute.googleapis.com --project=demo-project"
+FOUND = (
+    Finding("project", Verdict.OK, "project demo-project is there", "why", None, Topic.PROJECT),
+    Finding("api/compute.googleapis.com", Verdict.WARN, "it is off", "why", ENABLE, Topic.PROJECT),
+    Finding("permission/a.b.c", Verdict.OK, "held", "why", None, Topic.PROJECT),
+    Finding("permission/a.b.d", Verdict.OK, "held", "why", None, Topic.PROJECT),
+    Finding("quota/us-east4/X", Verdict.UNKNOWN, "cannot be read", "why", ENABLE, Topic.GPU, once_enabled=True),
+    Finding("quota/us-east1/X", Verdict.FAIL, "limit 0, needed 6", "it would be refused", "mcig doctor", Topic.GPU),
+)
+
+
+def shown(style: Style) -> str:
+    return "\n".join(findings_lines(FOUND, stack="demo", where="a cloud", style=style, took_s=0.5))
+
+
+def test_a_failure_has_its_reason_and_its_fix() -> None:
+    text = shown(Style())
+    assert "✗ fail    quota/us-east1/X" in text
+    assert "why: it would be refused" in text
+    assert "fix: mcig doctor" in text
+
+
+def test_what_is_well_is_counted_and_what_waits_is_told_once() -> None:
+    text = shown(Style(unicode=False))
+    assert "project demo-project is there; 2 x permission" in text
+    assert "turned on by the first step of `mcig apply`: compute" in text
+    assert "not to be read while APIs are off: quota" in text
+    assert f"To know all beforehand: {ENABLE.partition(' --')[0]}" in text
+    assert text.isascii()
+
+
+def test_the_summary_counts_every_finding_once() -> None:
+    assert summary(FOUND) == "1 failed, 3 ok, 1 APIs to turn on first, 1 to be read then."
+    assert summary([]) == "Nothing was checked."
+
+
+def test_the_table_has_a_row_for_every_check() -> None:
+    lines = list(table(CHECKS))
+    assert len(lines) == len(CHECKS) + 2
+    assert all(line.count("|") == 4 for line in lines)

@@ -1,0 +1,349 @@
+"""The full-screen app: which screen follows which.
+
+Screens lay out and post messages; what a message leads to stands here. Invariants: the first frame comes before
+anything heavy is imported; nothing in the cloud changes before Start is pressed in the review; whatever ends the app,
+the terminal is left clean and what was written is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from backend.errors import McigError, UsageError
+from tui.screens.home import HomeScreen
+from tui.screens.small import TooSmall
+from tui.session import Session
+from tui.themes import DEFAULTS, THEMES
+
+if TYPE_CHECKING:
+    from backend.kept import Kept
+    from backend.spec import GatewaySpec
+    from backend.stack import Stack
+    from tui.screens.connecting import ConnectingScreen
+    from tui.screens.review import ReviewScreen
+    from tui.screens.run import RunScreen
+    from tui.screens.wizard import WizardScreen
+
+REHEARSAL, SETUP = "rehearsal", "two-region-h100"
+"""Presets that the two first ways begin with."""
+
+
+class McigApp(App[int]):
+    """Home, wizard, review, run, prompt."""
+
+    TITLE = "mcig"
+    CSS_PATH = "mcig.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as the framework declares it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1,question_mark", "help", "Help", key_display="f1", tooltip="About this page"),
+        Binding("ctrl+p", "command_palette", "Menu", tooltip="Everything that can be done here"),
+        Binding("ctrl+q", "quit", "Quit", tooltip="Leave; what you wrote is kept"),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, tooltip="Leave; what you wrote is kept"),
+        Binding("f2", "next_theme", "Theme", tooltip="Dark, light, high contrast", show=False),
+        Binding("f12", "picture", "Picture", tooltip="Keep a picture of the screen, secrets masked", show=False),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+    def on_mount(self) -> None:
+        """Show the way in."""
+        self.push_screen(HomeScreen(self.session))
+
+    async def on_unmount(self) -> None:
+        """Give connections back."""
+        await self.session.close()
+        await self.session.close_survey()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say so where the terminal is too small for the pages, and go on once it is not."""
+        small = isinstance(self.screen, TooSmall)
+        if TooSmall.needed(event.size) and not small:
+            self.push_screen(TooSmall())
+        elif small and not TooSmall.needed(event.size):
+            self.pop_screen()
+
+    # --- Home ---------------------------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="way")
+    async def on_home_screen_chosen(self, event: HomeScreen.Chosen) -> None:
+        """Take a way on."""
+        import asyncio
+
+        if event.way == "stack":
+            await self._stack(event.stack)
+            return
+        reference = {"rehearse": REHEARSAL, "setup": SETUP}.get(event.way)
+        if event.way == "preset":
+            reference = await self._choose_preset()
+            if reference is None:
+                return
+        kept = await asyncio.to_thread(self._begin, reference)
+        if kept is not None:
+            self._wizard(kept)
+
+    def _begin(self, reference: str | None) -> Kept | None:
+        """The draft to go on with, or a new one from a preset; in a thread, because the models are imported here."""
+        from backend import kept, presets
+        from backend.draft import Draft
+
+        if reference is None:
+            return kept.read(self.session.places)
+        try:
+            source = presets.find(reference, self.session.places)
+            spec = presets.load(source, self.session.settings)
+        except UsageError as error:
+            self.call_from_thread(self.complain, error)
+            return None
+        return kept.Kept(Draft.of(spec))
+
+    async def _choose_preset(self) -> str | None:
+        from backend import presets
+        from tui.screens.choosing import ChoosingScreen
+
+        found = [
+            (source.name, source.name, source.description or ("your own" if source.kind == "user preset" else ""))
+            for source in presets.presets(self.session.places)
+        ]
+        return await self.push_screen_wait(ChoosingScreen("Begin with which answers?", found))
+
+    async def _stack(self, name: str) -> None:
+        from tui.screens.choosing import ChoosingScreen
+
+        ways = [
+            ("apply", "Continue or check", "Look at the cloud and show what is still to be done."),
+            ("ask", "Ask the model", "Send prompts through the gateway's addresses."),
+            ("change", "Change the answers", "Open the pages with this stack's answers."),
+            ("destroy", "Destroy", "Review what would be taken away; nothing goes before you say so."),
+        ]
+        chosen = await self.push_screen_wait(ChoosingScreen(f"Stack {name}", ways))
+        if chosen is None:
+            return
+        import asyncio
+
+        kept = await asyncio.to_thread(self._begin, name)
+        if kept is None:
+            return
+        spec = kept.draft.check().spec
+        if chosen == "change" or spec is None:
+            self._wizard(kept)
+        else:
+            self._connect(spec, chosen)
+
+    def complain(self, error: Exception) -> None:
+        """Tell of a failure in front of the screen."""
+        fix = getattr(error, "fix", "")
+        self.notify(f"{error}\n{fix}".strip(), title="That did not work", severity="error", timeout=12, markup=False)
+
+    # --- wizard and review --------------------------------------------------------------------------------------------
+
+    def _wizard(self, kept: Kept) -> None:
+        from tui.screens.wizard import WizardScreen
+
+        self.push_screen(WizardScreen(self.session, kept))
+
+    def on_wizard_screen_left(self, event: WizardScreen.Left) -> None:
+        """Home again."""
+        del event
+        self.pop_screen()
+
+    def on_wizard_screen_finished(self, event: WizardScreen.Finished) -> None:
+        """On to the plan."""
+        self._connect(event.spec, "apply")
+
+    def _connect(self, spec: GatewaySpec, purpose: str) -> None:
+        from tui.screens.connecting import ConnectingScreen
+
+        self.push_screen(ConnectingScreen(self.session, spec, purpose))
+
+    def on_connecting_screen_left(self, event: ConnectingScreen.Left) -> None:
+        """Back to the answers."""
+        del event
+        self.pop_screen()
+
+    def on_connecting_screen_ready(self, event: ConnectingScreen.Ready) -> None:
+        """Show the plan, or the prompt panel."""
+        if event.purpose == "ask":
+            from tui.screens.prompt import PromptScreen
+
+            self.switch_screen(PromptScreen(event.stack))
+        else:
+            self.switch_screen(self._review_of(event.stack, destroy=event.purpose == "destroy"))
+
+    def _review_of(self, stack: Stack, *, destroy: bool = False) -> ReviewScreen:
+        from backend.engine.events import Verb
+        from tui.screens.review import ReviewScreen
+
+        verb = Verb.DESTROY if destroy else Verb.APPLY
+        return ReviewScreen(stack, verb=verb, token=self.session.hugging_face(stack.spec.target))
+
+    def on_review_screen_back(self, event: ReviewScreen.Back) -> None:
+        """Back to where the plan was asked for."""
+        del event
+        self.pop_screen()
+
+    def on_review_screen_save(self, event: ReviewScreen.Save) -> None:
+        """Keep the specification as a preset."""
+        self._save_preset(event.stack.spec)
+
+    @work
+    async def _save_preset(self, spec: GatewaySpec) -> None:
+        from backend import presets
+        from tui.screens.choosing import ChoosingScreen
+
+        text, places = presets.dump(spec), self.session.places
+        try:
+            path = presets.save(spec.name, text, "these answers", places)
+        except presets.PresetExists as error:
+            ways = [("keep", "Keep the other one", ""), ("replace", "Replace it", "")]
+            if await self.push_screen_wait(ChoosingScreen(error.message, ways)) != "replace":
+                return
+            path = presets.save(spec.name, text, "these answers", places, replace=True)
+        except UsageError as error:
+            self.complain(error)
+            return
+        self.notify(str(path), title="Kept as a preset", markup=False)
+
+    @work
+    async def on_review_screen_export(self, event: ReviewScreen.Export) -> None:
+        """Write the plan as files into a folder named after the stack, below the working one."""
+        import asyncio
+
+        from backend.export import Format, export, write
+        from tui.screens.choosing import ChoosingScreen
+
+        spec = event.stack.spec
+        ways = [
+            (Format.GCLOUD, "Shell scripts", "setup.sh and teardown.sh for bash, gcloud and kubectl"),
+            (Format.MANIFESTS, "Manifests", "the Kubernetes objects, with a kustomization for each cluster"),
+            (Format.TERRAFORM, "Terraform", "for the providers google and kubernetes"),
+        ]
+        chosen = await self.push_screen_wait(ChoosingScreen("Write it as what?", ways))
+        if chosen is None:
+            return
+        folder = await asyncio.to_thread(Path(f"{spec.name}-{chosen}").absolute)
+        try:
+            files = await asyncio.to_thread(export, spec, Format(chosen), environ=self.session.environ)
+            written = await asyncio.to_thread(write, files, folder)
+        except (McigError, OSError) as error:
+            self.complain(error)
+            return
+        self.notify(f"{len(written.files)} files in {folder}", title="Written", markup=False)
+
+    def on_review_screen_start(self, event: ReviewScreen.Start) -> None:
+        """Carry the plan out."""
+        from tui.runs import LiveRun
+        from tui.screens.run import RunScreen
+
+        self.push_screen(RunScreen(LiveRun(event.stack, event.plan)))
+
+    def on_review_screen_ask_model(self, event: ReviewScreen.AskModel) -> None:
+        """Ask the model."""
+        self._ask(event.stack)
+
+    def on_run_screen_ask_model(self, event: RunScreen.AskModel) -> None:
+        """Ask the model."""
+        del event
+        if self.session.stack is not None:
+            self._ask(self.session.stack)
+
+    def on_run_screen_ended(self, event: RunScreen.Ended) -> None:
+        """What was applied is the stack's specification now, and no draft any more."""
+        from backend import kept
+        from backend.engine.events import Outcome
+
+        if event.outcome is Outcome.SUCCEEDED:
+            kept.forget(self.session.places)
+
+    def on_run_screen_destroy(self, event: RunScreen.Destroy) -> None:
+        """Review what would be taken away."""
+        del event
+        if self.session.stack is not None:
+            self.push_screen(self._review_of(self.session.stack, destroy=True))
+
+    async def on_run_screen_change_answers(self, event: RunScreen.ChangeAnswers) -> None:
+        """Back to the pages: those that led here, else new ones with the stack's answers."""
+        del event
+        from backend.draft import Draft
+        from backend.kept import Kept
+        from tui.screens.wizard import WizardScreen
+
+        stack = self.session.stack
+        if any(isinstance(screen, WizardScreen) for screen in self.screen_stack):
+            while not isinstance(self.screen, WizardScreen):
+                await self.pop_screen()
+        elif stack is not None:
+            self._wizard(Kept(Draft.of(stack.spec)))
+
+    def _ask(self, stack: Stack) -> None:
+        from tui.screens.prompt import PromptScreen
+
+        self.push_screen(PromptScreen(stack))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of our own under every theme."""
+        return DEFAULTS
+
+    # --- habits -------------------------------------------------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers besides the keys of the screen in front."""
+        yield SystemCommand("Help", "What this page asks, and its keys", self.action_help)
+        yield SystemCommand("Change the theme", "Dark, light, high contrast and more", self.action_change_theme)
+        yield SystemCommand("Keep a picture", "An SVG of the screen, secrets masked", self.action_picture)
+        yield SystemCommand("Quit", "What you wrote is kept", self.action_quit)
+        yield from getattr(screen, "commands", tuple)()
+
+    def action_help(self) -> None:
+        """Help on what is in front."""
+        from tui.screens.help import HelpScreen
+
+        if isinstance(self.screen, HelpScreen):
+            return
+        about = getattr(self.screen, "help_text", None)
+        title, text = about() if about is not None else ("mcig", GENERAL)
+        keys = {
+            self.get_key_display(active.binding): active.binding.tooltip or active.binding.description
+            for active in self.screen.active_bindings.values()
+            if active.binding.description and not active.binding.system
+        }
+        self.push_screen(HelpScreen(title, text, list(keys.items())))
+
+    def action_interrupt(self) -> None:
+        """Leave as a command does that was interrupted."""
+        self.exit(130)
+
+    def action_next_theme(self) -> None:
+        """The next of mcig's own themes."""
+        names = [theme.name for theme in THEMES]
+        here = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(here + 1) % len(names)]
+
+    def action_picture(self) -> None:
+        """Keep an SVG of the screen; secrets are masked on the screen already."""
+        import time
+
+        folder = self.session.places.state / "pictures"
+        path = self.save_screenshot(f"{time.strftime('%Y%m%dT%H%M%S')}.svg", str(folder))
+        self.notify(path, title="Kept a picture", markup=False)
+
+
+GENERAL = """\
+**mcig** sets up a GKE multi-cluster Inference Gateway: the same model in two or more regions, and one gateway in front
+that sends every request to the nearest region with room. It can rehearse all of it on this machine first.
+
+Tab and shift+tab go from question to question, arrows choose, enter takes. The mouse works everywhere.
+"""

@@ -1,0 +1,39 @@
+"""The run screen alone, on a journal."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from tui.runs import RunSource
+from tui.screens.run import RunScreen
+from tui.themes import DEFAULTS, THEMES
+
+
+class ReplayApp(App[None]):
+    """Shows one run; leaving the screen ends it."""
+
+    TITLE = "mcig replay"
+    CSS_PATH = "mcig.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, tooltip="Leave the recording", id="quit"),
+    ]
+
+    def __init__(self, source: RunSource) -> None:
+        super().__init__()
+        self._source = source
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+    def on_mount(self) -> None:
+        """Play."""
+        self.push_screen(RunScreen(self._source), lambda _: self.exit())
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of our own under every theme."""
+        return DEFAULTS

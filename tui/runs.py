@@ -1,0 +1,198 @@
+"""Where a run on the screen comes from: the engine at work, or a journal played again.
+
+Both hand the same events to the same listener. Invariants: a live run works through ``Stack`` and nothing else; a
+recording asks no cloud, and its times are the recorded ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from backend.engine.durations import Duration
+from backend.engine.events import Emit, Event, RunStarted, Verb
+from backend.engine.plan import Plan
+from tui.progress import StepFacts, facts_of_events, facts_of_plan
+from tui.style import pace
+
+if TYPE_CHECKING:
+    from backend.engine.apply import Result
+    from backend.stack import Stack
+
+LENGTH_S = 60.0
+"""Seconds that a recording takes at most, where no pace is asked for."""
+PACES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, math.inf)
+"""What the keys step through."""
+_AT_ONCE = 256
+"""Events that are handed over before others get their turn."""
+
+
+class RunSource(Protocol):
+    """What the run screen shows."""
+
+    @property
+    def stack_name(self) -> str:
+        """The stack's name."""
+
+    @property
+    def verb(self) -> Verb:
+        """What the run is for."""
+
+    @property
+    def where(self) -> str:
+        """The cloud and the pace, in words."""
+
+    @property
+    def speed(self) -> float | None:
+        """How many times faster than in life the cloud plays; ``None`` in life."""
+
+    @property
+    def facts(self) -> Sequence[StepFacts]:
+        """What is known of every step."""
+
+    async def play(self, emit: Emit, note: Callable[[str], None]) -> None:
+        """Hand over every event as it comes; cancelling stops the run cleanly."""
+
+    def now(self) -> datetime:
+        """The time on the run's own clock."""
+
+    def left(self) -> Duration | None:
+        """Seconds on this machine's clock until it ends; ``None`` where nobody knows."""
+
+
+class LiveRun:
+    """A plan that is carried out."""
+
+    def __init__(self, stack: Stack, plan: Plan) -> None:
+        self.stack, self.plan = stack, plan
+        self.stack_name, self.verb = stack.spec.name, plan.verb
+        self.speed = stack.connection.speed
+        self.where = place(stack)
+        self.facts: Sequence[StepFacts] = facts_of_plan(plan)
+        self.result: Result | None = None
+        """How it ended; ``None`` before, and when it was stopped."""
+        self._forecast = stack.forecast(plan)
+
+    async def play(self, emit: Emit, note: Callable[[str], None]) -> None:
+        """Carry the plan out; raises what ``Stack.apply`` raises."""
+
+        def both(event: Event) -> None:
+            self._forecast(event)
+            emit(event)
+
+        self.result = await self.stack.apply(self.plan, emit=both, note=note)
+
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.now(UTC)
+
+    def left(self) -> Duration | None:
+        """Seconds until it ends; ``None`` where waiting is left out."""
+        if self.speed is not None and math.isinf(self.speed):
+            return None
+        return self._forecast.left(self.now())
+
+    async def again(self) -> LiveRun:
+        """Look at the cloud once more and give the run of what is still to be done."""
+        return LiveRun(self.stack, await self.stack.plan(self.verb))
+
+
+class RecordedRun:
+    """A journal, played at a pace that may change; raises ``ValueError`` for one without a run in it."""
+
+    def __init__(
+        self, events: Sequence[Event], *, pace: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if not events or not isinstance(events[0].payload, RunStarted):
+            raise ValueError("no run begins in it")
+        started = events[0].payload
+        self.events = events
+        self.stack_name, self.verb, self.speed = started.stack, started.verb, started.speed
+        self.facts: Sequence[StepFacts] = facts_of_events(events)
+        self.length_s = (events[-1].at - events[0].at).total_seconds()
+        """Seconds that the run took."""
+        self.paused = False
+        self.pace = pace if pace is not None else max(1.0, self.length_s / LENGTH_S)
+        """Times faster than it was recorded."""
+        self._clock = clock
+        self._mark = (clock(), 0.0)
+        self._changed = asyncio.Event()
+
+    @property
+    def where(self) -> str:
+        """That it is a recording, of when, and how fast it plays."""
+        speed = "at once" if math.isinf(self.pace) else f"{self.pace:.3g} times as fast"
+        state = "paused" if self.paused else "as recorded" if self.pace == 1 else speed
+        return f"recorded on {self.events[0].at.astimezone():%Y-%m-%d %H:%M}, {state}"
+
+    async def play(self, emit: Emit, note: Callable[[str], None]) -> None:
+        """Hand over every event when its time has come."""
+        del note
+        self._mark = (self._clock(), 0.0)
+        for count, event in enumerate(self.events, 1):
+            while (wait := self._wait_s(event)) > 0:
+                await self._sleep(wait)
+            emit(event)
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def now(self) -> datetime:
+        """The time at which the recording has arrived."""
+        return self.events[0].at + timedelta(seconds=min(self.position_s, self.length_s))
+
+    def left(self) -> Duration | None:
+        """Seconds until it is over, at the present pace."""
+        if math.isinf(self.pace):
+            return Duration(0.0, 0.0)
+        left = max(self.length_s - self.position_s, 0.0) / self.pace
+        return Duration(left, left)
+
+    @property
+    def position_s(self) -> float:
+        """Seconds of the recording that have been played."""
+        at, position = self._mark
+        if self.paused:
+            return position
+        return self.length_s if math.isinf(self.pace) else position + (self._clock() - at) * self.pace
+
+    def toggle(self) -> None:
+        """Pause, or go on."""
+        self._mark = (self._clock(), self.position_s)
+        self.paused = not self.paused
+        self._changed.set()
+
+    def faster(self) -> None:
+        """Take the next quicker pace."""
+        self._set(next((one for one in PACES if one > self.pace), self.pace))
+
+    def slower(self) -> None:
+        """Take the next slower pace."""
+        self._set(next((one for one in reversed(PACES) if one < self.pace), self.pace))
+
+    def _set(self, pace: float) -> None:
+        self._mark = (self._clock(), self.position_s)
+        self.pace = pace
+        self._changed.set()
+
+    def _wait_s(self, event: Event) -> float:
+        missing = (event.at - self.events[0].at).total_seconds() - self.position_s
+        if self.paused:
+            return math.inf
+        return 0.0 if math.isinf(self.pace) else missing / self.pace
+
+    async def _sleep(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), None if math.isinf(seconds) else seconds)
+        except TimeoutError:
+            return
+
+
+def place(stack: Stack) -> str:
+    """A stack's cloud and its pace, in words."""
+    said = pace(stack.connection.speed)
+    return f"{stack.connection.description}, {said}" if said else stack.connection.description

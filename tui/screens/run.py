@@ -1,0 +1,327 @@
+"""The run screen: lanes, progress, log and details of a run that goes on or of a journal that is played.
+
+Events are taken as they come and drawn a dozen times a second. Invariants: leaving a run that goes on is asked about
+first, and stopping it is the engine's own clean stop; what failed is on the screen with its cause and its fix, and with
+the ways on.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.getters import query_one
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Button, Footer, Static
+from textual.worker import Worker
+
+from backend.engine.events import Failure, Outcome, Verb
+from backend.errors import McigError
+from tui.progress import Progress, StepProgress
+from tui.runs import LiveRun, RecordedRun, RunSource
+from tui.screens.question import Choice, Question
+from tui.screens.step import StepScreen
+from tui.step_text import as_content, error_text, step_lines
+from tui.style import elapsed
+from tui.widgets.lanes import Lanes
+from tui.widgets.run_end import RunEnd
+from tui.widgets.run_header import RunHeader
+from tui.widgets.run_log import RunLog
+
+FRAMES = 10
+"""Times a second that what has happened is drawn."""
+_IDLE = 5
+"""Frames after which clocks are drawn again where nothing happens."""
+_DETAILS = 3
+"""Frames between two looks at the selected step's details, which cost a layout."""
+
+
+HELP = """\
+A column for what is shared and one a region; every step is a line with its state as a sign and a word. Below are the
+details of the selected step and the log; **l** gives the log the room, **/** shows only lines with a word in them.
+
+Nothing is lost when a run is stopped or a step fails: what was made stays, what does not need the failed step goes on,
+and another try does what is still to be done.
+"""
+
+
+class RunScreen(Screen[None]):
+    """Shows one run after another of the same stack."""
+
+    CSS_PATH = "run.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "ask_model", "Ask", tooltip="Ask the model through the gateway", id="run.ask"),
+        Binding("r", "retry", "Retry", tooltip="Look again and do what is still to be done", id="run.retry"),
+        Binding("e", "change", "Change", show=False, tooltip="Change the answers and review again", id="run.change"),
+        Binding(
+            "d", "destroy", "Destroy", show=False, tooltip="Review what destroying would take away", id="run.destroy"
+        ),
+        Binding("space", "pause", "Pause", tooltip="Pause the recording, or go on", id="run.pause"),
+        Binding("plus,right_square_bracket", "pace(1)", "Pace", key_display="+ -", tooltip="Faster", id="run.faster"),
+        Binding("minus,left_square_bracket", "pace(-1)", "Slower", show=False, tooltip="Play slower", id="run.slower"),
+        Binding("l", "log", "Log", tooltip="Show the log, or the details of the selected step", id="run.log"),
+        Binding("y", "copy", "Copy", tooltip="Copy what failed, with cause and fix", id="run.copy"),
+        Binding("c", "stop", "Stop", tooltip="Stop cleanly; what was made stays", id="run.stop"),
+        Binding("escape,ctrl+c", "leave", "Back", key_display="esc", tooltip="Leave the run", id="run.leave"),
+    ]
+    lanes = query_one(Lanes)
+    header = query_one(RunHeader)
+    log_pane = query_one(RunLog)
+    details = query_one("#details", VerticalScroll)
+    details_text = query_one("#details-text", Static)
+    end = query_one(RunEnd)
+
+    class AskModel(Message):
+        """A person wants to ask the model."""
+
+    class ChangeAnswers(Message):
+        """A person wants to change the answers and plan again."""
+
+    class Destroy(Message):
+        """A person wants to take the stack away."""
+
+    @dataclass
+    class Ended(Message):
+        """The run is over; ``None`` when it never began."""
+
+        outcome: Outcome | None
+
+    def __init__(self, source: RunSource) -> None:
+        super().__init__()
+        self.source = source
+        self.progress = Progress(source.facts, speed=source.speed)
+        self._worker: Worker[None] | None = None
+        self._drawn = (-1, -1)
+        self._idle = self._frames = 0
+        self._details_due = False
+        self._told_step = ""
+        self._follow = True
+        self._failure: Failure | None = None
+        self._leave_after = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        yield RunHeader(self.source, self.progress)
+        yield Lanes(self.source.now)
+        with Horizontal(id="below"):
+            with VerticalScroll(id="details", can_focus=True):
+                yield Static(id="details-text")
+            yield RunLog()
+        yield RunEnd()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin the run."""
+        self.set_interval(1 / FRAMES, self._frame)
+        self._begin(self.source)
+        self.lanes.focus()
+
+    @property
+    def going_on(self) -> bool:
+        """Whether the run has not ended yet."""
+        return self._worker is not None and not self._worker.is_finished
+
+    def _begin(self, source: RunSource) -> None:
+        self.source, self._failure, self._follow = source, None, True
+        self.progress = Progress(source.facts, speed=source.speed)
+        self.lanes.show(self.progress, source.now)
+        self.header.show(source, self.progress)
+        self.log_pane.show(self.progress)
+        self.end.clear()
+        self._worker = self._play(source, self.progress)
+        self.refresh_bindings()
+
+    @work(group="engine", exclusive=True, exit_on_error=False)
+    async def _play(self, source: RunSource, progress: Progress) -> None:
+        try:
+            await source.play(progress, self.notify)
+        except Exception as error:
+            self._failure = Failure.of(error)
+            if not isinstance(error, McigError):
+                self._failure = replace(self._failure, cause="a fault in mcig itself", fix="r tries again")
+        finally:
+            self.call_later(self._over)
+
+    def _over(self) -> None:
+        self._frame(now=True)
+        self.refresh_bindings()
+        finished = self.progress.finished
+        self.post_message(self.Ended(None if finished is None else finished.outcome))
+        if self._leave_after:
+            self.dismiss(None)
+            return
+        self.end.tell(self.source, self.progress, self._failure)
+        told = [step for step in self.progress.steps.values() if step.detail]
+        if self._follow and (worth := [*self.progress.failed, *reversed(told)]):
+            self.lanes.select(worth[0].facts.resource)
+            self._tell_step()
+
+    def _frame(self, *, now: bool = False) -> None:
+        """Draw what has happened since the last frame; without news only the clocks, now and then."""
+        state = (self.progress.told, self.progress.ended)
+        self._idle += 1
+        if state == self._drawn and not now and (self._idle < _IDLE or not self.going_on):
+            if self._details_due:
+                self._tell_step()
+            return
+        if state != self._drawn:
+            self.log_pane.take()
+        self._drawn, self._idle, self._frames = state, 0, self._frames + 1
+        if self._follow:
+            self._select_interesting()
+        self.lanes.tick()
+        self.header.refresh()
+        self._details_due = True
+        if now or not self._frames % _DETAILS:
+            self._tell_step()
+
+    def _select_interesting(self) -> None:
+        step = next(iter((*self.progress.failed, *self.progress.running)), None)
+        if step is not None:
+            self.lanes.select(step.facts.resource)
+
+    def _tell_step(self) -> None:
+        self._details_due = False
+        if (step := self.lanes.selected) is None:
+            return
+        self.details.border_title = step.facts.title or step.facts.resource
+        lines = step_lines(step, now=self.source.now(), speed=self.source.speed, notes=3)
+        told = as_content(lines)
+        if told.plain != self._told_step:
+            self._told_step = told.plain
+            self.details_text.update(told)
+
+    @on(Lanes.Selected)
+    def _selected(self) -> None:
+        self._follow = False
+        self._tell_step()
+
+    @on(Lanes.Opened)
+    def _opened(self) -> None:
+        if (step := self.lanes.selected) is not None:
+            self.app.push_screen(StepScreen(step, now=self.source.now, speed=self.source.speed))
+
+    @on(Button.Pressed)
+    async def _pressed(self, event: Button.Pressed) -> None:
+        await self.run_action(event.button.id or "")
+
+    def help_text(self) -> tuple[str, str]:
+        """Title and text of the help page."""
+        return "A run", HELP
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What can be done now."""
+        del parameters
+        recorded, failed = isinstance(self.source, RecordedRun), self._not_finished
+        match action:
+            case "pause" | "pace":
+                return recorded
+            case "stop":
+                return self.going_on and not recorded
+            case "retry":
+                return not self.going_on and (recorded or failed)
+            case "change" | "destroy":
+                return not recorded and not self.going_on and failed
+            case "ask_model":
+                succeeded = self.progress.finished is not None and not failed
+                return not recorded and succeeded and self.source.verb is Verb.APPLY
+            case "copy":
+                return bool(self.progress.failed) or self._failure is not None
+            case _:
+                return True
+
+    @property
+    def _not_finished(self) -> bool:
+        finished = self.progress.finished
+        return self._failure is not None or (finished is not None and finished.outcome is not Outcome.SUCCEEDED)
+
+    def action_ask_model(self) -> None:
+        """Go on to the prompt panel."""
+        self.post_message(self.AskModel())
+
+    def action_change(self) -> None:
+        """Change the answers."""
+        self.post_message(self.ChangeAnswers())
+
+    def action_destroy(self) -> None:
+        """Review a destroy."""
+        self.post_message(self.Destroy())
+
+    def action_pause(self) -> None:
+        """Pause a recording, or go on."""
+        if isinstance(self.source, RecordedRun):
+            self.source.toggle()
+            self._frame(now=True)
+
+    def action_pace(self, by: int) -> None:
+        """Play a recording faster or slower."""
+        if isinstance(self.source, RecordedRun):
+            (self.source.faster if by > 0 else self.source.slower)()
+            self._frame(now=True)
+
+    def action_log(self) -> None:
+        """Show the log, or the details, where there is room for one only; else go there."""
+        shown = self.toggle_class("-log").has_class("-log")
+        (self.log_pane.log_view if shown else self.lanes).focus()
+
+    def action_copy(self) -> None:
+        """Copy what failed."""
+        selected = self.lanes.selected
+        failed: list[StepProgress] = [selected] if selected is not None and selected.error else [*self.progress.failed]
+        told = [error_text(step) for step in failed]
+        if self._failure is not None:
+            told.append("\n".join(part for part in (self._failure.message, self._failure.cause, self._failure.fix)))
+        self.app.copy_to_clipboard("\n\n".join(told))
+        self.notify("Copied what failed, with cause and fix.")
+
+    @work(group="again", exclusive=True)
+    async def action_retry(self) -> None:
+        """Look at the cloud again and carry out what is still to be done."""
+        if isinstance(self.source, RecordedRun):
+            self._begin(RecordedRun(self.source.events, pace=self.source.pace))
+            return
+        if not isinstance(self.source, LiveRun):
+            return
+        self.end.looking()
+        try:
+            source = await self.source.again()
+        except McigError as error:
+            self._failure = Failure.of(error)
+            self.end.tell(self.source, self.progress, self._failure)
+            return
+        self._begin(source)
+
+    @work
+    async def action_stop(self) -> None:
+        """Stop cleanly, once that is confirmed."""
+        await self._ask_to_stop()
+
+    @work
+    async def action_leave(self) -> None:
+        """Leave; a run that goes on is asked about first."""
+        if not self.going_on or isinstance(self.source, RecordedRun):
+            self.workers.cancel_group(self, "engine")
+            self.dismiss(None)
+            return
+        self._leave_after = await self._ask_to_stop()
+        if self._leave_after and not self.going_on:
+            self.dismiss(None)
+
+    async def _ask_to_stop(self) -> bool:
+        name, verb = shlex.quote(self.source.stack_name), self.source.verb
+        text = (
+            f"The run has gone on for {elapsed(self.progress.elapsed(self.source.now()))}.\n\n"
+            "Stopping is clean: what was made stays, what is under way in the cloud goes on there, and "
+            f"`mcig {verb} {name}` goes on where this stopped."
+        )
+        choices = (Choice("stay", "Stay", "primary"), Choice("stop", "Stop cleanly", "warning"))
+        stop = await self.app.push_screen_wait(Question("Stop the run?", text, choices)) == "stop"
+        if stop and self._worker is not None:
+            self._worker.cancel()
+        return stop

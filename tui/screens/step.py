@@ -1,0 +1,62 @@
+"""Everything about one step of a run, on a page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.getters import query_one
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+from tui.progress import NOTES_KEPT, StepProgress
+from tui.step_text import as_content, error_text, step_lines
+
+
+class StepScreen(ModalScreen[None]):
+    """State, error with cause and fix, all notes, command and permissions of a step; it stays up to date."""
+
+    CSS_PATH = "question.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "leave", "Back", key_display="esc", tooltip="Back to the run", id="step.leave"),
+        Binding("y", "copy", "Copy", tooltip="Copy all of this to the clipboard", id="step.copy"),
+    ]
+    told = query_one("#told", Static)
+
+    def __init__(self, step: StepProgress, *, now: Callable[[], datetime], speed: float | None) -> None:
+        super().__init__()
+        self._step, self._now, self._speed = step, now, speed
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with VerticalScroll(id="step") as box:
+            box.border_title = self._step.facts.resource
+            yield Static(id="told")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Tell, and tell again while the step goes on."""
+        self._tell()
+        self.set_interval(0.5, self._tell)
+
+    def action_leave(self) -> None:
+        """Go back."""
+        self.dismiss(None)
+
+    def action_copy(self) -> None:
+        """Copy the text."""
+        self.app.copy_to_clipboard(f"{error_text(self._step) or self._step.facts.resource}\n{self._text().plain}")
+        self.notify("Copied.")
+
+    def _tell(self) -> None:
+        self.told.update(self._text())
+
+    def _text(self) -> Content:
+        lines = step_lines(self._step, now=self._now(), speed=self._speed, notes=NOTES_KEPT)
+        title = [("", self._step.facts.title)] if self._step.facts.title else []
+        return as_content([*title, *lines])

@@ -1,0 +1,94 @@
+"""How a run ended, in a strip below it, with the ways on.
+
+Invariant: a failure names what failed and what to do about it.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.getters import query_one
+from textual.widgets import Button, Static
+
+from backend.engine.events import Failure, Outcome, Verb
+from tui.progress import Progress
+from tui.runs import RecordedRun, RunSource
+from tui.style import elapsed
+
+_FAILURES = 2
+"""Failed steps that are named with what to do; their whole story is in the details."""
+_DONE = {Verb.APPLY: "Applied", Verb.DESTROY: "Destroyed"}
+
+
+class RunEnd(Vertical):
+    """Hidden until the run is over."""
+
+    said = query_one("#said", Static)
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        yield Static(id="said", markup=False)
+        with Horizontal():
+            yield Button("Ask the model (p)", variant="success", id="ask_model", compact=True)
+            yield Button("Retry (r)", variant="primary", id="retry", compact=True)
+            yield Button("Change answers (e)", id="change", compact=True)
+            yield Button("Destroy (d)", variant="error", id="destroy", compact=True)
+            yield Button("Back", id="leave", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin hidden."""
+        self.display = False
+
+    def clear(self) -> None:
+        """Hide, as another run begins."""
+        self.display = False
+
+    def looking(self) -> None:
+        """Say that the cloud is looked at before another try."""
+        self.said.update("… looking at the cloud again")
+
+    def tell(self, source: RunSource, progress: Progress, failure: Failure | None) -> None:
+        """Say how it ended and offer what can be done now."""
+        self.said.update(_sentence(source, progress, failure))
+        recorded, finished = isinstance(source, RecordedRun), progress.finished
+        good = failure is None and finished is not None and finished.outcome is Outcome.SUCCEEDED
+        self.set_class(good, "-good")
+        ways = {
+            "ask_model": good and not recorded and source.verb is Verb.APPLY,
+            "retry": recorded or not good,
+            "change": not good and not recorded,
+            "destroy": not good and not recorded,
+            "leave": True,
+        }
+        for name, offered in ways.items():
+            self.query_one(f"#{name}", Button).display = offered
+        self.query_one("#retry", Button).label = "Play again (r)" if recorded else "Retry (r)"
+        self.display = True
+
+
+def _sentence(source: RunSource, progress: Progress, failure: Failure | None) -> str:
+    if failure is not None:
+        told = (failure.message, f"cause: {failure.cause}", f"fix: {failure.fix}")
+        return "\n".join(
+            f"{sign}{part}" for sign, part in zip(("✗ ", "  ", "  "), told, strict=True) if not part.endswith(": ")
+        )
+    finished = progress.finished
+    if finished is None:
+        return "■ The recording ends here: the run was killed. The next run went on where it stopped."
+    counts = ", ".join(f"{count} {word}" for word, count in finished.counts.items() if count) or "nothing to do"
+    took = elapsed(finished.elapsed_s)
+    if finished.outcome is Outcome.SUCCEEDED:
+        return f"✓ {_DONE[source.verb]} {source.stack_name} in {took}: {counts}."
+    if finished.outcome is Outcome.CANCELLED:
+        again = f"mcig {source.verb} {shlex.quote(source.stack_name)}"
+        return f"■ Stopped after {took}: {counts}. What was made stays.\n  `{again}` goes on where this stopped."
+    failed = [step for step in progress.failed if step.error is not None]
+    lines = [f"✗ Not finished after {took}: {counts}. What was made stays."]
+    for step in failed[:_FAILURES]:
+        error = step.error or Failure("")
+        lines.append(f"  {step.facts.resource}: {error.fix or ' '.join(error.message.split())}")
+    if len(failed) > _FAILURES:
+        lines.append(f"  and {len(failed) - _FAILURES} more")
+    return "\n".join(lines)
