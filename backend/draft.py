@@ -311,7 +311,7 @@ class Place:
     zones: tuple[str, ...]
     """Zones that have it; empty when only the region is known."""
     usd_per_hour: float | None
-    """Price of the draft's pool there; ``None`` when unknown."""
+    """Price of the draft's pool there; ``None`` where the region has no price of its own."""
 
 
 def places(draft: Draft) -> tuple[Place, ...]:
@@ -321,13 +321,13 @@ def places(draft: Draft) -> tuple[Place, ...]:
     pool = next((cluster["gpu_pool"] for cluster in draft.clusters if cluster.get("gpu_pool")), _first_pool(kind))
     found = []
     for region in dict.fromkeys([*(catalog.regions_with(kind) or catalog.regions()), *draft.regions]):
-        price = catalog.price(str(pool["machine_type"]), region, str(pool["provisioning"]))
+        quote = catalog.quote(str(pool["machine_type"]), region, str(pool["provisioning"]))
         count = pool["nodes"] if isinstance(pool["nodes"], int) else 1
         found.append(
             Place(
                 region,
                 tuple(zone for zone in zones if zone.startswith(f"{region}-")),
-                None if price is None else price * count,
+                quote.usd_per_hour * count if quote is not None and quote.region == region else None,
             )
         )
     return tuple(found)

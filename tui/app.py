@@ -46,7 +46,7 @@ class McigApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,question_mark", "help", "Help", key_display="f1", tooltip="About this page"),
         Binding("ctrl+p", "command_palette", "Menu", tooltip="Everything that can be done here"),
-        Binding("ctrl+q", "quit", "Quit", tooltip="Leave; what you wrote is kept"),
+        Binding("ctrl+q", "quit", "Quit", show=False, tooltip="Leave; what you wrote is kept"),
         Binding("ctrl+c", "interrupt", "Quit", show=False, tooltip="Leave; what you wrote is kept"),
         Binding("f2", "next_theme", "Theme", tooltip="Dark, light, high contrast", show=False),
         Binding("f12", "picture", "Picture", tooltip="Keep a picture of the screen, secrets masked", show=False),

@@ -17,8 +17,8 @@ from backend.emulator.pace import Pace
 
 Json = dict[str, Any]
 STEPS = (
-    "services", "iam", "subnet", "cluster", "node-pool", "membership", "fleet-ingress", "gateway", "metrics",
-    "model-server", "compute", "cloudquotas", "cloudbilling",
+    "services", "iam", "subnet", "cluster", "node-pool", "membership", "fleet-ingress", "compute", "cloudquotas",
+    "cloudbilling",
 )  # fmt: skip
 """What `step` may name, alone or with a name behind a slash, like `cluster/gke-west`; the last ones are reads of APIs
 that belong to no step."""

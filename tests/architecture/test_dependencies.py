@@ -14,6 +14,9 @@ DOORS = (
     "backend.stack",
     "backend.spec",
     "backend.fields",
+    "backend.draft",  # the answers while they are given
+    "backend.kept",  # and those of last time
+    "backend.found",  # what there is on this machine before anything is asked
     "backend.presets",
     "backend.monitor",
     "backend.preflight",
@@ -123,6 +126,7 @@ def test_nothing_prints_asks_or_exits_below_the_command_line(name: str) -> None:
     programs = (
         "tui",
         "backend.emulator.__main__",
+        "backend.emulator.serving.bench",
         "backend.emulator.serving.leash",
         "backend.emulator.serving.modelserver",
         "backend.resources.relay_script",

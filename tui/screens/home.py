@@ -36,6 +36,7 @@ class HomeScreen(Screen[None]):
         Binding("r", "way('rehearse')", "Rehearse", tooltip="Rehearse on this machine"),
         Binding("s", "way('setup')", "Set up", tooltip="Set up on Google Cloud"),
         Binding("p", "way('preset')", "Preset", tooltip="Begin with a preset"),
+        Binding("ctrl+q", "app.quit", "Quit", tooltip="Leave; what you wrote is kept"),
     ]
 
     @dataclass
