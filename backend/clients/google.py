@@ -30,6 +30,8 @@ THREADS = 16
 """Calls that run at the same time."""
 CALL_TIMEOUT_S = 30.0
 """Longest wait for one answer."""
+LOOK_TIMEOUT_S = 8.0
+"""Longest wait for an answer that can be done without, so that nobody's command ends late for it."""
 PAUSES_S = (0.25, 0.5)
 """Pauses before the second and the third try."""
 LONGEST_RETRY_AFTER_S = 10.0
@@ -119,6 +121,10 @@ class Google:
             return dict(answer.json())
 
         return await self._tried(service, run, doing=doing, repeat=repeat)
+
+    async def look(self, api: str, method: str, path: str, body: Json | None = None, *, doing: str) -> Json:
+        """Read something by its path that is not worth a long wait; raises ``CloudError``."""
+        return await self.rest(api, method, path, body, doing=doing, timeout_s=LOOK_TIMEOUT_S)
 
     async def operation(self, service: Service, name: str, *, doing: str) -> Json:
         """Give the state of a long-running operation of Fleet or Service Usage: ``name``, ``done``, ``error``."""

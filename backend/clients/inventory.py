@@ -31,13 +31,13 @@ class Inventory:
     async def clusters(self) -> list[Json]:
         """The clusters of all locations, with their node pools."""
         path = f"/v1/projects/{self._project}/locations/-/clusters"
-        answer = await self._google.rest("container", "GET", path, doing="listing clusters")
+        answer = await self._google.look("container", "GET", path, doing="listing clusters")
         return list(answer.get("clusters", ()))
 
     async def versions(self, region: str) -> Json:
         """The GKE versions that a region offers, by release channel."""
         path = f"/v1/projects/{self._project}/locations/{region}/serverConfig"
-        return await self._google.rest("container", "GET", path, doing=f"reading the GKE versions of {region}")
+        return await self._google.look("container", "GET", path, doing=f"reading the GKE versions of {region}")
 
     async def networks(self) -> list[Json]:
         """All VPC networks."""
@@ -69,7 +69,7 @@ class Inventory:
         while len(answers) < MOST_PAGES:
             asked = query | ({"pageToken": token} if token else {})
             whole = f"{path}?{urlencode(asked)}" if asked else path
-            answers.append(await self._google.rest(api, "GET", whole, doing=doing))
+            answers.append(await self._google.look(api, "GET", whole, doing=doing))
             token = answers[-1].get("nextPageToken", "")
             if not token:
                 break

@@ -47,7 +47,7 @@ class Machines:
             query = {"filter": f"name={machine_type}", "maxResults": PAGE, "returnPartialSuccess": "true"}
             query |= {"pageToken": page} if page else {}
             path = f"{self._path}/aggregated/machineTypes?{urlencode(query)}"
-            answer = await self._google.rest(API, "GET", path, doing=f"looking where {machine_type} is")
+            answer = await self._google.look(API, "GET", path, doing=f"looking where {machine_type} is")
             for scope, held in (answer.get("items") or {}).items():
                 if any(one["name"] == machine_type for one in held.get("machineTypes", ())):
                     zones.add(scope.rpartition("/")[2])
@@ -68,7 +68,7 @@ class Machines:
             },
         }
         path, doing = f"{self._path}/regions/{region}/advice/capacity", f"asking for capacity in {region}"
-        answer = await self._google.rest(API, "POST", path, body, doing=doing)
+        answer = await self._google.look(API, "POST", path, body, doing=doing)
         for one in answer.get("recommendations", ()):
             scores = one.get("scores") or {}
             if "obtainability" in scores:

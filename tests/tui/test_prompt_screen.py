@@ -228,7 +228,7 @@ async def test_an_application_is_told_how_to_reach_it(gateway: Gateway) -> None:
     copied: list[str] = []
     app = Stage(gateway)
     async with app.run_test(size=(120, 36)) as pilot:
-        app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
         await app.workers.wait_for_complete()
         await pilot.press("f8", "f7")
         await pilot.pause()

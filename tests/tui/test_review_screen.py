@@ -103,7 +103,7 @@ async def test_every_step_has_its_command_and_every_departure_its_reason(stack: 
     copied: list[str] = []
     app = Stage(ReviewScreen(stack, made, []))
     async with app.run_test(size=(120, 36)) as pilot:
-        app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
         for _ in made.changes:
             await pilot.press("y", "down")
         await pilot.press("3")

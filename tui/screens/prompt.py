@@ -263,9 +263,10 @@ class PromptScreen(Screen[None]):
             self._fail(error)
         finally:
             self._asking = False
-            for exchange in self._conversation.exchanges[self._first :]:
-                self._keep(exchange)
-            self._frame(now=True)
+            if self.query(DataTable):  # none is left where the app is being closed
+                for exchange in self._conversation.exchanges[self._first :]:
+                    self._keep(exchange)
+                self._frame(now=True)
 
     @work(group="ask", exclusive=True)
     async def _ask_many(self, text: str, wishes: Wishes) -> None:

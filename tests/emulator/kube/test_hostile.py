@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
@@ -99,7 +99,7 @@ REQUESTS = st.tuples(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(requests=st.lists(REQUESTS, min_size=10, max_size=25))
 async def test_nothing_that_is_sent_breaks_the_server(requests: list[Any]) -> None:
     async with a_cluster() as http:
