@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.connect import Connection
     from backend.clients.inference import Answer
+    from backend.monitor import Monitor
     from backend.preflight import Finding, Survey, Topic
     from backend.resources.leftovers import Leftover
 
@@ -298,6 +299,17 @@ class Stack:
             guard=self.spec.guard,
             guard_passed=passed,
         )
+
+    def monitor(self) -> Monitor:
+        """Give what looks at the stack's traffic, again and again; it changes nothing."""
+        from backend.monitor import Monitor
+        from backend.monitor.spending import Spending
+
+        async def clusters() -> Sequence[Mapping[str, Any]]:
+            return tuple((await self._clients.container.clusters()).found.values())
+
+        cost = Spending(self.spec, clusters, rehearsed=self.connection.speed is not None)
+        return Monitor(self.spec, self._clients, cost=cost, addresses=self.addresses)
 
     async def addresses(self) -> tuple[Address, ...]:
         """The gateway's addresses as they are now; empty while it has none."""

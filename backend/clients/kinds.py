@@ -48,6 +48,7 @@ SECRET = Kind("v1", "secrets", True, "Secret")
 SERVICE_ACCOUNT = Kind("v1", "serviceaccounts", True, "ServiceAccount")
 NODE = Kind("v1", "nodes", False, "Node")
 DEPLOYMENT = Kind("apps/v1", "deployments", True, "Deployment")
+JOB = Kind("batch/v1", "jobs", True, "Job")
 ROLE = Kind("rbac.authorization.k8s.io/v1", "roles", True, "Role")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "rolebindings", True, "RoleBinding")
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "clusterroles", False, "ClusterRole")
@@ -85,6 +86,7 @@ _BY_NAME: dict[tuple[str, str], Kind] = {
         SERVICE_ACCOUNT,
         NODE,
         DEPLOYMENT,
+        JOB,
         ROLE,
         ROLE_BINDING,
         CLUSTER_ROLE,

@@ -97,6 +97,12 @@ class CostSnapshot:
     usd_per_hour: float
     spent_usd: float | None
     """Since the oldest of what is there was made; None when that is not known."""
+    rehearsed: bool = False
+    """Whether it is what the same would cost in life."""
+    guard_left_s: float | None = None
+    """Seconds until the specification's guard is passed; None without one, or when that is not known."""
+    guard_passed: str | None = None
+    """Which limits of the guard are passed, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ async def test_words_are_shown_as_they_come_and_stay_when_it_is_stopped(gateway:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
         await pilot.pause(0.2)
-        assert "Naples, ▌" in text_of(app)
+        assert "Naples,▌" in text_of(app)
         await pilot.press("escape")
         await app.workers.wait_for_complete()
         await pilot.pause(0.2)

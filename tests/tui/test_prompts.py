@@ -38,7 +38,7 @@ def said() -> io.StringIO:
 def invocation(tmp_path: Path, said: io.StringIO) -> Invocation:
     environ = {"HOME": str(tmp_path), "MCIG_HOME": str(tmp_path / "mcig")}
     console = Console(environ, out=said, err=said)
-    return Invocation(environ, Places.of(environ), console, Interrupts(lambda line: console.warn(line)))
+    return Invocation(environ, Places.of(environ), console, Interrupts(console.warn))
 
 
 def test_enter_alone_rehearses(keys: PipeInput, invocation: Invocation, said: io.StringIO) -> None:

@@ -64,31 +64,10 @@ class PromptScreen(Screen[None]):
 
     CSS_PATH = "prompt.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f5",
-            "send",
-            "Send",
-            tooltip="Ask the model; enter in the prompt does the same",
-            id="prompt.send",
-            priority=True,
-        ),
-        Binding(
-            "f6",
-            "many",
-            f"Send {MANY}",
-            tooltip="See how answers spread over the Pods",
-            id="prompt.many",
-            priority=True,
-        ),
+        Binding("f5", "send", "Send", show=False, tooltip="Ask; as enter does", id="prompt.send", priority=True),
+        Binding("f6", "many", f"Send {MANY}", tooltip="How answers spread", id="prompt.many", priority=True),
         Binding("f7", "copy", "Curl", tooltip="Copy the request as a curl command", id="prompt.copy", priority=True),
-        Binding(
-            "f8",
-            "tab('reach')",
-            "From an app",
-            tooltip="How an application reaches it",
-            id="prompt.reach",
-            priority=True,
-        ),
+        Binding("f8", "tab('reach')", "Reach", tooltip="From an application", id="prompt.reach", priority=True),
         Binding("escape", "leave", "Back", tooltip="Stop asking, or leave the panel", id="prompt.leave"),
     ]
     entry = query_one(PromptEntry)
@@ -262,9 +241,9 @@ class PromptScreen(Screen[None]):
         except McigError as error:
             self._fail(error)
         finally:
-            self._asking = False
+            self._asking, self._shown = False, self._conversation.exchanges[self._first :]
             if self.query(DataTable):  # none is left where the app is being closed
-                for exchange in self._conversation.exchanges[self._first :]:
+                for exchange in self._shown:
                     self._keep(exchange)
                 self._frame(now=True)
 

@@ -82,7 +82,16 @@ _STATUS = ("status",)
 _SCALE = ("scale", "status")
 
 BUILT_IN: tuple[Kind, ...] = (
-    _kind("", "v1", "Namespace", "namespaces", "ns", namespaced=False, subresources=_STATUS),
+    _kind(
+        "",
+        "v1",
+        "Namespace",
+        "namespaces",
+        "ns",
+        namespaced=False,
+        subresources=_STATUS,
+        verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
+    ),
     _kind("", "v1", "Node", "nodes", "no", namespaced=False, subresources=_STATUS),
     _kind("", "v1", "Pod", "pods", "po", categories=("all",), subresources=_STATUS, generation=True),
     _kind("", "v1", "Service", "services", "svc", categories=("all",), subresources=_STATUS),

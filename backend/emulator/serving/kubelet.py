@@ -1,7 +1,7 @@
 """Runs the processes behind Pods and says how they are: the emulator's stand-in for the kubelets of all nodes.
 
-vLLM Pods are served by their cluster's model-server process, a Python script from a ConfigMap runs as a process of its
-own, any other image runs as nothing and is ready at once. Start delays and restarts are the controllers' business.
+vLLM Pods are served by their cluster's model-server process, vLLM's client for load tests and a Python script from a
+ConfigMap run as processes of their own, any other image runs as nothing and is ready at once. Start delays and restarts are the controllers' business.
 Invariants: a Pod's process is started once per `run` and never outlives the emulator; Secret values reach a process
 through its environment only.
 """
@@ -22,6 +22,7 @@ from backend.emulator.serving.loopback import free_port
 from backend.emulator.serving.modelserver_client import Event, ModelServerProcess
 from backend.emulator.serving.podlog import PodLog
 from backend.emulator.serving.podspec import (
+    BenchWork,
     Files,
     Probe,
     ScriptWork,
@@ -56,7 +57,7 @@ class _Pod:
     cluster_key: str
     manifest: Json
     files: Files
-    work: ServerWork | ScriptWork | None
+    work: ServerWork | ScriptWork | BenchWork | None
     logs: dict[str, PodLog]
     run_id: str
     state: PodState
@@ -238,6 +239,8 @@ class Kubelet:
                 await self._start_server(entry, entry.work)
             elif isinstance(entry.work, ScriptWork):
                 await self._start_script(entry, entry.work, files)
+            elif isinstance(entry.work, BenchWork):
+                await self._start_bench(entry, entry.work)
         except OSError as error:
             self._become(entry, PodState(False, False, 128, f"failed to create container: {error}"))
 
@@ -279,12 +282,21 @@ class Kubelet:
             entry.ports[work.port] = free_port()
         env |= {"HOME": str(folder), **self._network(entry)}
         command = [sys.executable, *(work.local(word, folder) for word in work.words[1:])]
-        log = entry.logs[work.container]
+        await self._start_child(entry, work.container, command, env, folder)
+
+    async def _start_bench(self, entry: _Pod, work: BenchWork) -> None:
+        command = [sys.executable, "-m", "backend.emulator.serving.bench", *work.words]
+        await self._start_child(entry, work.container, command, {**python_env(), **self._network(entry)}, None)
+
+    async def _start_child(
+        self, entry: _Pod, container: str, command: list[str], env: dict[str, str], folder: Path | None
+    ) -> None:
+        log = entry.logs[container]
         child = await Child.start(
             leashed(command), env=env, cwd=folder, on_line=lambda line: log.write(self._world.now(), line)
         )
         entry.child = child
-        self._running(entry, work.container, None)
+        self._running(entry, container, None)
         entry.tasks.append(asyncio.create_task(self._await_exit(entry, child)))
 
     def _network(self, entry: _Pod) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a Pod asks this machine to run, read from its manifest; pure functions.
 
-Invariant: only the Pod and its volumes' files decide. A vLLM image becomes a model server, a Python script from a
-ConfigMap becomes a process, and every other image becomes nothing.
+Invariant: only the Pod and its volumes' files decide. A vLLM image becomes a model server, or vLLM's client where its
+words say so, a Python script from a ConfigMap becomes a process, and every other image becomes nothing.
 """
 
 import posixpath
@@ -61,16 +61,31 @@ class ScriptWork:
         return text
 
 
+@dataclass(frozen=True, slots=True)
+class BenchWork:
+    """vLLM's client for load tests; `words` are what follows `vllm bench serve`."""
+
+    container: str
+    words: tuple[str, ...]
+
+
+BENCH = ("vllm", "bench", "serve")
+"""Words with which a vLLM image runs the client and not a server."""
+
+
 def containers(pod: Json) -> list[Json]:
     """All containers of a Pod, init containers last."""
     spec = pod.get("spec", {})
     return [*spec.get("containers", []), *spec.get("initContainers", [])]
 
 
-def work_of(pod: Json, files: Files) -> ServerWork | ScriptWork | None:
+def work_of(pod: Json, files: Files) -> ServerWork | ScriptWork | BenchWork | None:
     """Return what to run for a Pod, None when its images are not emulated by a process."""
     for container in pod.get("spec", {}).get("containers", []):
         if _repository(container).endswith("vllm-openai"):
+            words = _words(container)
+            if words[: len(BENCH)] == BENCH:
+                return BenchWork(container["name"], words[len(BENCH) :])
             return _server(pod, container, files)
         script = _script(pod, container, files)
         if script is not None:
