@@ -309,7 +309,7 @@ class Stack:
             return tuple((await self._clients.container.clusters()).found.values())
 
         cost = Spending(self.spec, clusters, rehearsed=self.connection.speed is not None)
-        return Monitor(self.spec, self._clients, cost=cost, addresses=self.addresses)
+        return Monitor(self.spec, self._clients, cost=cost, addresses=self.addresses, where=self.connection.description)
 
     async def addresses(self) -> tuple[Address, ...]:
         """The gateway's addresses as they are now; empty while it has none."""

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from backend.errors import McigError, PreflightRefused, SpecError, UsageError
 from backend.presets import Places
-from tui.commands import teardown
+from tui.commands import monitor, teardown
 from tui.console import Console, silence
 from tui.interrupts import Interrupts
 from tui.invocation import Exit, Invocation
@@ -115,7 +115,9 @@ def parser() -> argparse.ArgumentParser:
     prompt.add_argument("--address", metavar="REGION", help="only through the address of this region")
     prompt.add_argument("--count", type=_count, default=1, metavar="N", help="times each address is asked")
     prompt.add_argument("--max-tokens", type=_count, default=None, metavar="N", help="longest answer, in tokens")
-    for command in (plan, apply, doctor, destroy, status, prompt):
+    watch = add("monitor", "watch a stack's traffic", stack=True)
+    monitor.add_options(watch)
+    for command in (plan, apply, doctor, destroy, status, prompt, watch):
         add_speed(command)
     exported = add("export", "write SPEC as scripts, Kubernetes manifests or Terraform", stack=True)
     exported.add_argument("--format", choices=FORMATS, required=True, help="what to write")
@@ -169,7 +171,10 @@ def _add_shared(to: argparse.ArgumentParser, *, settings: str, default: Any) -> 
         "--json", action="store_true", default=argparse.SUPPRESS, help="result as JSON on stdout, the rest on stderr"
     )
     group.add_argument(
-        "--plain", action="store_true", default=argparse.SUPPRESS, help="lines of text and questions one by one, no full screen"
+        "--plain",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="lines of text and questions one by one, no full screen",
     )
     group.add_argument(
         "--set",
@@ -218,7 +223,11 @@ def _port(text: str) -> int:
 
 
 def _command(name: str) -> Callable[[Invocation, argparse.Namespace], int]:
-    module = name if name in {"prompt", "doctor", "replay", "presets", "emulator", "export", "start"} else "lifecycle"
+    module = (
+        name
+        if name in {"prompt", "doctor", "monitor", "replay", "presets", "emulator", "export", "start"}
+        else "lifecycle"
+    )
     function = name if module == "lifecycle" else "run"
     command: Callable[[Invocation, argparse.Namespace], int] = getattr(
         import_module(f"tui.commands.{module}"), function

@@ -114,6 +114,8 @@ class Snapshot:
     clusters: tuple[ClusterSnapshot, ...]
     gateway: GatewaySnapshot
     cost: CostSnapshot
+    where: str = ""
+    """The cloud, in words."""
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``mcig monitor --json`` prints."""
@@ -135,6 +137,7 @@ class Snapshot:
                 | {"conditions": tuple(_of(ConditionSnapshot, each) for each in data["gateway"]["conditions"])},
             ),
             _of(CostSnapshot, data["cost"]),
+            str(data.get("where", "")),
         )
 
 

@@ -75,6 +75,7 @@ class Monitor:
         *,
         cost: Callable[[], Awaitable[CostSnapshot]],
         addresses: Callable[[], Awaitable[Sequence[Address]]],
+        where: str = "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -82,6 +83,7 @@ class Monitor:
         self._clients = clients
         self._cost = cost
         self._addresses = addresses
+        self._where = where
         self._known: dict[frozenset[str], Mapping[str, str]] = {}
         self._clock = clock
         self._now = now
@@ -94,7 +96,7 @@ class Monitor:
         clusters, gateway, cost = await asyncio.gather(
             asyncio.gather(*map(self._look_at, self._clusters)), self._look_at_gateway(), self._cost()
         )
-        return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost)
+        return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost, self._where)
 
     async def watch(self, every_s: float) -> AsyncIterator[Snapshot]:
         """Look again and again, so many seconds from one beginning to the next, later when a look takes longer."""

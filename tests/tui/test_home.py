@@ -138,7 +138,7 @@ async def test_a_stack_whose_file_is_broken_is_told(home: Places) -> None:
     home.stacks.mkdir(parents=True)
     home.stack("mine").write_text("name: mine\ntarget: nowhere\n")
     app = app_in(home)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await looked(pilot)
         app.screen.post_message(HomeScreen.Chosen("stack", "mine"))
         await arrived(pilot, ChoosingScreen)

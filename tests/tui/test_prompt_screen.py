@@ -185,15 +185,18 @@ async def test_parameters_that_cannot_be_are_refused_at_their_field(gateway: Gat
 
 async def test_an_empty_prompt_is_not_sent_and_lines_and_unicode_are(gateway: Gateway) -> None:
     app = Stage(gateway)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(120, 36)) as pilot:
         app.panel.entry.text = "  \n "
         await pilot.press("enter")
         assert gateway.asked == []
-        app.panel.entry.text = "Qual é a melhor"
+        app.panel.entry.text = "Qual [/b] é a melhor"
         app.panel.entry.move_cursor((0, 99))
         await pilot.press("alt+enter", *"pizza?", "enter")
         await app.workers.wait_for_complete()
-    assert gateway.asked[0]["text"] == "Qual é a melhor\npizza?"
+        app.panel.tabs.active = "history"
+        await pilot.pause()
+        assert "Qual [/b] é a melhor" in text_of(app)
+    assert gateway.asked[0]["text"] == "Qual [/b] é a melhor\npizza?"
 
 
 async def test_many_prompts_show_how_they_spread_over_pods(gateway: Gateway) -> None:

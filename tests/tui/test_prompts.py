@@ -19,7 +19,7 @@ from tui.invocation import Invocation
 from tui.prompts import ask
 
 ENTER, DOWN, SPACE, CTRL_C, CTRL_U = "\r", "\x1b[B", " ", "\x03", "\x15"
-QUESTIONS = 25
+QUESTIONS = 40
 """More than there are without the settings that are usually left as they are."""
 
 
@@ -52,7 +52,7 @@ def test_enter_alone_rehearses(keys: PipeInput, invocation: Invocation, said: io
 
 
 def test_a_wrong_answer_is_asked_again(keys: PipeInput, invocation: Invocation, said: io.StringIO) -> None:
-    to_the_timeout = 14
+    to_the_timeout = 20
     keys.send_text(ENTER * to_the_timeout + CTRL_U + "99999" + ENTER + CTRL_U + "240" + ENTER * QUESTIONS)
     spec = ask(invocation).spec(None)
     assert spec.timeout_s == 240

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TypedDict
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -308,7 +309,7 @@ class PromptScreen(Screen[None]):
             )
         prompt = " ".join(exchange.prompt.split())
         prompt = prompt if len(prompt) <= _LONGEST else f"{prompt[: _LONGEST - 1]}…"
-        self.history.add_row(f"{exchange.at:%H:%M:%S}", exchange.region, exchange.model, *row, prompt)
+        self.history.add_row(f"{exchange.at:%H:%M:%S}", exchange.region, exchange.model, *row, Text(prompt))
 
     def _tell_reach(self) -> None:
         if not self._addresses:

@@ -194,7 +194,8 @@ class ReviewScreen(Screen[None]):
                 self._findings.append(finding)
                 self._tell_findings(going_on=True)
         except McigError as error:
-            self.notify(f"{error.message}\n{error.fix}", title="The checks could not be made", severity="warning")
+            told = f"{error.message}\n{error.fix}"
+            self.notify(told, title="The checks could not be made", severity="warning", markup=False)
         self._tell_findings(going_on=False)
 
     def _show(self, plan: Plan) -> None:

@@ -140,13 +140,16 @@ class RunScreen(Screen[None]):
     @work(group="engine", exclusive=True, exit_on_error=False)
     async def _play(self, source: RunSource, progress: Progress) -> None:
         try:
-            await source.play(progress, self.notify)
+            await source.play(progress, self._note)
         except Exception as error:
             self._failure = Failure.of(error)
             if not isinstance(error, McigError):
                 self._failure = replace(self._failure, cause="a fault in mcig itself", fix="r tries again")
         finally:
             self.call_later(self._over)
+
+    def _note(self, text: str) -> None:
+        self.notify(text, markup=False)
 
     def _over(self) -> None:
         self._frame(now=True)

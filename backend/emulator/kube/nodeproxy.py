@@ -16,7 +16,7 @@ from yarl import URL
 
 from backend.emulator.kube import errors, remotecommand
 from backend.emulator.kube.objects import Object, Objects
-from backend.emulator.kube.options import flag
+from backend.emulator.kube.options import flag, whole
 from backend.emulator.kube.target import Target
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class NodeProxy:
         waiting = _waiting(pod, container)
         if waiting:
             raise errors.bad_request(f'container "{container}" in pod "{meta["name"]}" is waiting to start: {waiting}')
-        tail = int(query["tailLines"]) if query.get("tailLines") else None
-        since = float(query["sinceSeconds"]) if query.get("sinceSeconds") else None
+        tail = whole("tailLines", query["tailLines"]) if query.get("tailLines") else None
+        since = float(whole("sinceSeconds", query["sinceSeconds"])) if query.get("sinceSeconds") else None
         if query.get("sinceTime"):
             moment = datetime.fromisoformat(query["sinceTime"]).timestamp()
             since = max(0.0, self._cluster.store.now() - moment)

@@ -43,6 +43,13 @@ def directive(request: web.Request) -> str:
     return wanted
 
 
+def whole(name: str, value: Any) -> int:
+    """A whole number in an option; raises 400 for anything else."""
+    if isinstance(value, bool) or not str(value).removeprefix("-").isdecimal() or not str(value).isascii():
+        raise errors.bad_request(f'{name}: strconv.ParseInt: parsing "{value}": invalid syntax')
+    return int(value)
+
+
 def selection(request: web.Request, place: Target) -> Match:
     """What ``labelSelector`` and ``fieldSelector`` ask for, and the name in the path if there is one."""
     rules: list[Match] = []
@@ -72,8 +79,15 @@ async def delete_options(request: web.Request) -> DeleteOptions:
     orphan = given.get("orphanDependents") or flag(request, "orphanDependents")
     policy = given.get("propagationPolicy") or request.query.get("propagationPolicy")
     return DeleteOptions(
-        grace=None if grace is None else int(grace),
+        grace=None if grace in (None, "") else whole("gracePeriodSeconds", grace),
         propagation=policy or ("Orphan" if orphan else "Background"),
-        preconditions=given.get("preconditions") or {},
+        preconditions=_preconditions(given),
         dry_run=bool(given.get("dryRun")) or dry_run(request),
     )
+
+
+def _preconditions(given: dict[str, Any]) -> dict[str, Any]:
+    found = given.get("preconditions") or {}
+    if not isinstance(found, dict):
+        raise errors.bad_request("json: cannot unmarshal into Go struct field DeleteOptions.preconditions")
+    return found

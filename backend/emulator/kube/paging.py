@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from backend.emulator.kube import errors
+from backend.emulator.kube import errors, options
 from backend.emulator.kube.objects import Object, Objects
 from backend.emulator.kube.selectors import Match
 from backend.emulator.kube.target import Target
@@ -71,10 +71,7 @@ def _rewind(store: Objects, place: Target, revision: int, found: dict[Key, Objec
 
 
 def _limit(request: web.Request) -> int:
-    text = request.query.get("limit") or "0"
-    if not text.lstrip("-").isdecimal():
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return max(int(text), 0)
+    return max(options.whole("limit", request.query.get("limit") or "0"), 0)
 
 
 def _key(obj: Any) -> Key:

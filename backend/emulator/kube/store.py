@@ -41,7 +41,7 @@ class Store(Objects):
         """Adds an object; raises 409 when the name is taken and 404 when its namespace is not there."""
         kind = self._kind(resource)
         new = self._admitted(kind, obj)
-        name, namespace = new["metadata"]["name"], new["metadata"].get("namespace")
+        name, namespace = new["metadata"].get("name", ""), new["metadata"].get("namespace")
         if self.get(resource, namespace, name) is not None:
             raise errors.already_exists(kind.group, kind.plural, name)
         new = updated(self.shape(kind), None, new, self._manager(manager, new), now=self.timestamp())

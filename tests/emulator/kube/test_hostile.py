@@ -99,7 +99,12 @@ REQUESTS = st.tuples(
 )
 
 
-@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(requests=st.lists(REQUESTS, min_size=10, max_size=25))
 async def test_nothing_that_is_sent_breaks_the_server(requests: list[Any]) -> None:
     async with a_cluster() as http:
