@@ -337,6 +337,7 @@ class McigApp(App[int]):
         import time
 
         folder = self.session.places.state / "pictures"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.save_screenshot(f"{time.strftime('%Y%m%dT%H%M%S')}.svg", str(folder))
         self.notify(path, title="Kept a picture", markup=False)
 

@@ -1,8 +1,9 @@
 """Stopping a command: the first signal asks it to end well, the second ends it at once.
 
 Invariant: while a coroutine runs, Ctrl-C and SIGTERM cancel it, so that locks are given back and the run's last event
-is told; outside of one they raise ``KeyboardInterrupt`` as usual. Once a command was interrupted nobody waits for
-threads that are still in a call: a request to a cloud may take half a minute to give up.
+is told; outside of one they raise ``KeyboardInterrupt`` as usual. A command that has told its end does not wait for
+threads that are still in a call: nobody wants the answer any more, and a request to a cloud may take half a minute to
+give up.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import contextlib
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -21,6 +24,8 @@ Result = TypeVar("Result")
 
 INTERRUPTED = 130
 """Exit code of an interrupted command."""
+GRACE_S = 0.5
+"""How long the threads of a command that was not interrupted may take to end."""
 
 
 class Interrupts:
@@ -45,7 +50,7 @@ class Interrupts:
         """Run a coroutine to its end; raises ``KeyboardInterrupt`` when it was stopped."""
 
         async def watched() -> Result:
-            asyncio.get_running_loop().set_default_executor(_Threads(lambda: self._count > 0))
+            asyncio.get_running_loop().set_default_executor(_Threads())
             self._task = asyncio.current_task()
             try:
                 return await coroutine
@@ -80,24 +85,28 @@ class Interrupts:
 class _Threads(ThreadPoolExecutor):
     """The threads of a command's blocking calls."""
 
-    def __init__(self, interrupted: Callable[[], bool]) -> None:
-        super().__init__()
-        self._interrupted = interrupted
-
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Give the threads back; an interrupted command waits for none of them."""
-        interrupted = self._interrupted()
-        super().shutdown(wait and not interrupted, cancel_futures=cancel_futures or interrupted)
+        """Give the threads back and wait for none: what was awaited is over, the rest was given up."""
+        del wait, cancel_futures
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 def end(code: int) -> NoReturn:
-    """End the process; after an interruption without the interpreter's own wait for threads."""
-    if code != INTERRUPTED:
+    """End the process, without the interpreter's own wait where a thread is still in a call."""
+    if code != INTERRUPTED and _threads_end(GRACE_S):
         sys.exit(code)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _threads_end(within_s: float) -> bool:
+    until = time.monotonic() + within_s
+    others = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for one in others:
+        one.join(max(0.0, until - time.monotonic()))
+    return not any(one.is_alive() for one in others)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -64,6 +64,15 @@ def figures(of: ClusterSnapshot | PodSnapshot) -> tuple[str, ...]:
     )
 
 
+def short(name: str, width: int) -> str:
+    """A name in so many columns; of a long one its end is kept, because that is where Pods' names differ.
+
+    >>> short("vllm-llama3-8b-instruct-2ldbs9pkjp-kjqvd", 12)
+    '…9pkjp-kjqvd'
+    """
+    return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}" if width > 1 else name[:width]
+
+
 def health(gateway: GatewaySnapshot) -> tuple[str, str]:
     """The sign and the words for how the gateway is."""
     if gateway.healthy is None:
@@ -104,13 +113,13 @@ def monitor_lines(snapshot: Snapshot, style: Style) -> Iterator[str]:
     yield style.paint("quiet", _row("", HEADINGS, room))
     for cluster in snapshot.clusters:
         yield style.paint(
-            "heading", _row(f"{cluster.name} {cluster.region}", (ready(cluster), *figures(cluster)), room)
+            "heading", _row(cluster.name, (ready(cluster), *figures(cluster)), room)
         )
         if cluster.reason:
             yield from style.wrap(f"unknown: {cluster.reason}", first="  ", indent="  ")
         for pod in cluster.pods:
             state = "ready" if pod.ready else "-"
-            yield _row(f"  {pod.name}", (state, *figures(pod)), room)
+            yield _row(f"  {short(pod.name, room - 3)}", (state, *figures(pod)), room)
             if pod.phase != "Running" or pod.reason:
                 told = [pod.phase] * (pod.phase != "Running") + [pod.reason] * bool(pod.reason)
                 yield from style.wrap(", ".join(filter(None, told)), first="    ", indent="    ")
@@ -118,5 +127,5 @@ def monitor_lines(snapshot: Snapshot, style: Style) -> Iterator[str]:
 
 
 def _row(name: str, values: tuple[str, ...], room: int) -> str:
-    cut = name if len(name) <= room - 1 else f"{name[: room - 2]}…"
+    cut = name if len(name) < room else short(name, room - 1)
     return f"{cut:<{room}}{''.join(f'{value:>{width}}' for value, width in zip(values, _WIDTHS, strict=True))}"

@@ -8,7 +8,7 @@ was asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,8 @@ STEPS = (
 )  # fmt: skip
 """What `step` may name, alone or with a name behind a slash, like `cluster/gke-west`; the last ones are reads of APIs
 that belong to no step."""
+SERVING = "model-server"
+"""What `step` may name for `slow` besides: the answers of model servers, alone or as `model-server/CLUSTER`."""
 DEFAULT_METRIC = "PREEMPTIBLE_NVIDIA_H100_GPUS"
 KV_USE = ("vllm:gpu_cache_usage_perc", "vllm:kv_cache_usage_perc")
 """Names by which versions of vLLM report how full their KV cache is."""
@@ -53,7 +55,10 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "stockout": Kind("a zone has no GPU machines", frozenset({"region", "zone"}) | _TIME),
     "quota": Kind("a quota is lowered to `limit`", frozenset({"region", "metric", "limit", "after"})),
-    "slow": Kind("operations take `limit` times as long, 3 unless told", _PLACE | _TIME | {"limit"}),
+    "slow": Kind(
+        "operations, or with step=model-server tokens, take `limit` times as long, 3 unless told",
+        _PLACE | _TIME | {"limit"},
+    ),
     "already-exists": Kind("a request is carried out and answered as a repetition", _PLACE | _TIME, 1),
     "operation-busy": Kind("another operation works on the cluster", _PLACE | _TIME, 1),
     "too-many-operations": Kind("the cluster has too many operations", _PLACE | _TIME, 1),
@@ -70,6 +75,11 @@ KINDS: Mapping[str, Kind] = {
     "pod-crashloop": Kind("model servers end as soon as they run", frozenset({"region", "after"})),
     "gateway-misconfigured": Kind("the Gateway controller finds a route misconfigured", frozenset({"after"})),
     "metric-missing": Kind("model servers do not report a metric", frozenset({"region", "metric", "after"})),
+    "spot-preemption": Kind("Google takes a Spot machine back", frozenset({"region", "zone"}) | _TIME, 1),
+    "region-down": Kind(
+        "the clusters of a region answer nobody, for `limit` seconds of wall clock if told",
+        frozenset({"region", "limit", "after"}),
+    ),
 }
 """The faults that can be played, by name."""
 
@@ -111,8 +121,9 @@ def _value(name: str, parameter: str, text: str) -> Any:
         raise FaultError(f"{text} is not a zone")
     if parameter == "region" and text not in geography.REGIONS:
         raise FaultError(f"{text} is not a region")
-    if parameter == "step" and text.partition("/")[0] not in STEPS:
-        raise FaultError(f"{text} is no step; there is {', '.join(STEPS)}, each alone or with /NAME")
+    steps = (*STEPS, SERVING) if name == "slow" else STEPS
+    if parameter == "step" and text.partition("/")[0] not in steps:
+        raise FaultError(f"{text} is no step; there is {', '.join(steps)}, each alone or with /NAME")
     return text
 
 
@@ -155,8 +166,20 @@ def shown(fault: Json) -> Json:
 def playing(world: World, *kinds: str) -> Iterator[Json]:
     """The faults of some kinds that are in force now."""
     for fault in world.tables.get("faults", {}).values():
-        if fault["kind"] in kinds and fault["left"] != 0 and fault["since"] <= world.now():
+        if fault["kind"] in kinds and fault["left"] != 0 and fault["since"] <= world.now() < _end(fault):
             yield fault
+
+
+def next_turn(world: World) -> float | None:
+    """The Unix time at which the next fault begins or ends by itself."""
+    moments = (one for fault in world.tables.get("faults", {}).values() for one in (fault["since"], _end(fault)))
+    return min((one for one in moments if world.now() < one < math.inf), default=None)
+
+
+def _end(fault: Json) -> float:
+    """When a fault is over by itself, a Unix time."""
+    since: float = fault["since"]
+    return since + float(fault["limit"]) if fault["kind"] == "region-down" and "limit" in fault else math.inf
 
 
 def spend(world: World, fault: Json) -> None:
@@ -212,6 +235,33 @@ def lost_connection(world: World, location: str, cluster: str) -> bool:
     """Whether the fleet reaches a cluster no more."""
     region = geography.region_of(location)
     return any(hits(one, "membership", cluster, region) for one in playing(world, "membership-lost-connection"))
+
+
+def down(world: World, location: str) -> bool:
+    """Whether the clusters of a place answer nobody."""
+    region = geography.region_of(location)
+    return any(one.get("region", region) == region for one in playing(world, "region-down"))
+
+
+def preemption(world: World, zones: Collection[str]) -> tuple[Json, list[str]] | None:
+    """A fault that takes a Spot machine back in one of these zones, and those of them that it means."""
+    for fault in playing(world, "spot-preemption"):
+        meant = [
+            zone
+            for zone in zones
+            if fault.get("zone", zone) == zone
+            and fault.get("region", geography.region_of(zone)) == geography.region_of(zone)
+        ]
+        if meant:
+            return fault, meant
+    return None
+
+
+def token_slowness(world: World, location: str, cluster: str) -> float:
+    """How many times longer than usual the model servers of a cluster take for everything."""
+    region = geography.region_of(location)
+    slow = (one for one in playing(world, "slow") if "step" in one and hits(one, SERVING, cluster, region))
+    return math.prod(float(one.get("limit", DEFAULT_SLOWNESS)) for one in slow)
 
 
 def crashing(world: World, location: str) -> bool:

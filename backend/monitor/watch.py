@@ -90,6 +90,11 @@ class Monitor:
         self._clusters = [_Cluster(cluster) for cluster in spec.targets]
         self._gateway: GatewaySnapshot | None = None
         self._gateway_at = float("-inf")
+        self._heard: Callable[[str, str, Page], None] = lambda cluster, pod, page: None
+
+    def listen(self, heard: Callable[[str, str, Page], None]) -> None:
+        """Have every page that is read told, with the names of its cluster and its Pod."""
+        self._heard = heard
 
     async def look(self) -> Snapshot:
         """Look once; rates need a second look. Raises nothing for what the world does."""
@@ -121,7 +126,7 @@ class Monitor:
 
         async def one(pod: Object) -> tuple[PodSnapshot, Work | None]:
             async with bound:
-                return await self._look_into(kube, pod, cluster.meters[pod["metadata"]["name"]])
+                return await self._look_into(cluster, kube, pod)
 
         found = await asyncio.gather(*map(one, pods))
         return _together(cluster, [pod for pod, _ in found], [work for _, work in found if work is not None])
@@ -137,8 +142,9 @@ class Monitor:
         cluster.wanted = None if found is None else int(found["spec"].get("replicas", 1))
         cluster.wanted_at = self._clock()
 
-    async def _look_into(self, kube: Kube, pod: Object, meter: Meter) -> tuple[PodSnapshot, Work | None]:
+    async def _look_into(self, cluster: _Cluster, kube: Kube, pod: Object) -> tuple[PodSnapshot, Work | None]:
         seen = pod_seen(pod)
+        meter = cluster.meters[seen.name]
         if seen.phase != "Running" or not (pod.get("status") or {}).get("podIP", True):
             meter.lose()
             return seen, None
@@ -152,6 +158,7 @@ class Monitor:
             meter.lose()
             return replace(seen, reason=page), None
         meter.take(Reading(self._clock(), page))
+        self._heard(cluster.spec.name, seen.name, page)
         work = meter.work
         told = replace(
             seen,

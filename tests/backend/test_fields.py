@@ -80,7 +80,9 @@ def test_typed_answers(path: str, typed: str, meant: object) -> None:
     assert fields.field_at(path).parse(typed) == meant
 
 
-@pytest.mark.parametrize("garbage", ["", "🦙" * 50, "a" * 100_000, "\x00\x1b[31m", "[", "-1"], ids=lambda text: ascii(text)[:8])
+@pytest.mark.parametrize(
+    "garbage", ["", "🦙" * 50, "a" * 100_000, "\x00\x1b[31m", "[", "-1"], ids=lambda text: ascii(text)[:8]
+)
 @pytest.mark.parametrize("field", [field for field in ALL if field.kind is not Kind.CLUSTERS], ids=lambda f: f.path)
 def test_nonsense_is_told_at_its_field_and_breaks_nothing(field: Field, garbage: str, draft: Draft) -> None:
     draft.set(field.path, field.parse(garbage))

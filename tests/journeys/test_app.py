@@ -63,5 +63,5 @@ async def test_from_home_to_an_answered_prompt_by_keyboard(session: Session) -> 
         await until(pilot, lambda: text_of(app).count("✓ 200") == 2)
         assert isinstance(app.screen, PromptScreen)
         await pilot.press("escape", "escape")
-        await until(pilot, lambda: app.screen is review and review.plan is not None)
+        await until(pilot, lambda: review.is_current and review.plan is not None)
         await until(pilot, lambda: "Nothing to do: all is as wanted" in text_of(app))

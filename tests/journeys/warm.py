@@ -45,16 +45,16 @@ def main(number: int) -> None:
 
 
 def become(request: dict[str, object], streams: list[int]) -> None:
-    """Run one command in this process; raises ``SystemExit``."""
+    """Run one command in this process and end with it."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     os.environ.clear()
     os.environ.update(request["environ"])  # type: ignore[call-overload]
     sys.argv = ["mcig", *request["arguments"]]  # type: ignore[misc]
-    from tui.cli import main as mcig
+    from tui.__main__ import run
 
-    sys.exit(mcig())
+    run()
 
 
 if __name__ == "__main__":

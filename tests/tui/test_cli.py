@@ -393,3 +393,37 @@ def test_an_interrupted_command_waits_for_no_request_under_way() -> None:
         finally:
             run.kill()
     assert (told, run.returncode) == ("told", Exit.INTERRUPTED), "what was told is not lost with the threads"
+
+
+GIVEN_UP = """
+import asyncio, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from tui import __main__ as process
+from tui.interrupts import Interrupts
+def command():
+    never = threading.Event()
+    def keep():
+        time.sleep(0.1)
+        sys.stdout.write("kept ")
+    async def work():
+        loop, requests = asyncio.get_running_loop(), ThreadPoolExecutor()
+        for call in (loop.run_in_executor(requests, never.wait), asyncio.to_thread(never.wait)):
+            try:
+                await asyncio.wait_for(call, 0.01)
+            except TimeoutError:
+                pass
+        requests.shutdown(wait=False, cancel_futures=True)
+        loop.run_in_executor(None, keep)
+    with Interrupts(lambda line: None).installed() as interrupts:
+        interrupts.run(work())
+    sys.stdout.write("told ")
+    return 4
+process.main = command
+process.run()
+"""
+
+
+def test_a_command_that_gave_a_request_up_does_not_wait_for_it_at_its_end() -> None:
+    ended = subprocess.run([sys.executable, "-c", GIVEN_UP], capture_output=True, text=True, check=False, timeout=30)
+    assert (sorted(ended.stdout.split()), ended.returncode) == (["kept", "told"], Exit.REFUSED), ended.stderr
+    assert not ended.stderr

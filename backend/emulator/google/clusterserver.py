@@ -40,6 +40,7 @@ async def open_cluster(world: World, row: Json, *, port: int = 0, state: Json | 
         ca=world.authority,
         allows=partial(access.allowed, world),
         unreported=partial(faults.unreported, world, row["location"]),
+        down=partial(faults.down, world, row["location"]),
     )
     if state is not None:
         cluster.load(state)

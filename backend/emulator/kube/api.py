@@ -36,6 +36,8 @@ class Serving(Protocol):
     store: Store
     unreported: Callable[[], tuple[str, ...]]
     """Names of metrics that no process behind a Pod reports."""
+    down: Callable[[], bool]
+    """Whether nobody reaches the cluster: connections break off without an answer."""
 
     @property
     def token(self) -> str:
@@ -72,6 +74,10 @@ class ApiServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers any request."""
         self._cluster.seen()
+        if self._cluster.down():
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
         try:
             path = request.rel_url.raw_path
             if "/proxy" not in path:

@@ -63,7 +63,8 @@ class ClusterFeatures:
 class KubeCluster:
     """A cluster's API server and objects; ``key`` is ``LOCATION/NAME``, ``version`` such as 1.34.1-gke.1127000.
 
-    ``allows`` says whether the caller has an IAM permission, ``unreported`` which metrics no process reports.
+    ``allows`` says whether the caller has an IAM permission, ``unreported`` which metrics no process reports,
+    ``down`` whether nobody reaches the cluster.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class KubeCluster:
         ca: Authority,
         allows: Callable[[str], bool] = lambda _permission: True,
         unreported: Callable[[], tuple[str, ...]] = tuple,
+        down: Callable[[], bool] = lambda: False,
     ) -> None:
         self.key = key
         self.version = version
@@ -86,6 +88,8 @@ class KubeCluster:
         self._allows = allows
         self.unreported = unreported
         """Names of metrics that no process behind a Pod reports."""
+        self.down = down
+        """Whether nobody reaches the cluster."""
         self._runner: web.AppRunner | None = None
         self._port = 0
         self._seed()

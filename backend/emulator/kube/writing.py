@@ -103,6 +103,8 @@ class Writer:
             obj = patch.merge_patch(base, change)
         else:
             obj = patch.strategic_merge(base, change)
+        if not isinstance(obj, dict):
+            raise errors.bad_request("the patch leaves no object: couldn't get version/kind")
         _expect(place, live, obj)
         if place.subresource == "scale":
             return self._write(request, place, live, scaled(live, obj))

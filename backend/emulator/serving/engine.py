@@ -9,6 +9,7 @@ that finishes, is preempted or whose client hung up holds none.
 """
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -101,6 +102,7 @@ class Engine:
         self._running: dict[Generation, None] = {}
         self._waiting: deque[Generation] = deque()
         self._blocks_used = 0
+        self._slowness = 1.0
         self._timer: asyncio.Handle | None = None
         self._due = 0.0
         self._last_step = 0.0
@@ -142,6 +144,14 @@ class Engine:
         self._arm()
         self._note_adapters()
 
+    def pace(self, slowness: float) -> None:
+        """Take so many times longer from now on; infinite halts what is under way until the next call."""
+        self._slowness = slowness
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._arm()
+
     def close(self) -> None:
         """Abort everything that is left."""
         for generation in [*self._waiting, *self._running]:
@@ -152,7 +162,7 @@ class Engine:
             self._timer = None
 
     def _normal(self, mean: float, deviation: float) -> float:
-        return max(0.3 * mean, min(1.7 * mean, self._rng.gauss(mean, deviation)))
+        return max(0.3 * mean, min(1.7 * mean, self._rng.gauss(mean, deviation))) * self._slowness
 
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self._config.block_size)
@@ -190,7 +200,7 @@ class Engine:
 
     def _arm(self) -> None:
         """Set the timer to the next moment at which a token is due."""
-        if not self._running:
+        if not self._running or math.isinf(self._slowness):
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

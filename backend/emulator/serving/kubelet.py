@@ -80,6 +80,7 @@ class Kubelet:
         self._folder = world.home / "pods"
         self._pods: dict[tuple[str, str], _Pod] = {}
         self._servers: dict[str, ModelServerProcess] = {}
+        self._slowness: dict[str, float] = {}
         self._old_logs: dict[tuple[str, str], dict[str, PodLog]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -133,6 +134,13 @@ class Kubelet:
         server = self._servers.pop(cluster_key, None)
         if server is not None:
             await server.stop()
+
+    def pace(self, cluster_key: str, slowness: float) -> None:
+        """Let a cluster's model servers take so many times longer; infinite: they answer nobody until told again."""
+        if self._slowness.get(cluster_key, 1.0) != slowness:
+            self._slowness[cluster_key] = slowness
+            if cluster_key in self._servers:
+                self._servers[cluster_key].send({"op": "pace", "slowness": slowness})
 
     def state(self, cluster_key: str, uid: str) -> PodState:
         """Return how the Pod is; one that was never run, or has been ended, is not running and has no exit code."""
@@ -256,6 +264,8 @@ class Kubelet:
             "adapters": [dict(adapter) for adapter in work.adapters],
         }
         await server.add(order, lambda event: self._hear(entry, work, event))
+        if (slowness := self._slowness.get(entry.cluster_key, 1.0)) != 1:
+            server.send({"op": "pace", "slowness": slowness})
 
     def _hear(self, entry: _Pod, work: ServerWork, event: Event) -> None:
         if event["event"] == "log":

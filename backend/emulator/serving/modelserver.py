@@ -5,7 +5,8 @@ with the emulator's API servers for the interpreter. The kubelet steers it with 
 from stdout. Invariant: the process ends when stdin closes, so it never outlives the emulator.
 
 Orders:  {"op": "add", "uid", "image", "words", "env", "container", "syncer", "adapters": [{"name", "source",
-         "base_model"}]} | {"op": "adapters", "uid", "adapters"} | {"op": "remove", "uid"}
+         "base_model"}]} | {"op": "adapters", "uid", "adapters"} | {"op": "remove", "uid"} |
+         {"op": "pace", "slowness"}, for all Pods and those to come
 Answers: {"event": "started", "uid", "port"} | {"event": "log", "uid", "container", "line"} |
          {"event": "exited", "uid", "code"}
 """
@@ -90,6 +91,10 @@ class PodServer:
         if self._http is not None:
             self._http.should_exit = True
 
+    def pace(self, slowness: float) -> None:
+        """Take so many times longer for every token, infinitely long while nobody reaches the Pod."""
+        self._app.pace(slowness)
+
     def want(self, order: Json) -> None:
         """Take over a changed list of adapters."""
         self._wanted = _adapters(order)
@@ -129,10 +134,16 @@ class ModelServers:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._pods: dict[str, PodServer] = {}
+        self._slowness = 1.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def obey(self, order: Json) -> None:
         """Carry out one order; one for an unknown Pod is ignored, because that Pod has already ended."""
+        if order["op"] == "pace":
+            self._slowness = order["slowness"]
+            for pod in self._pods.values():
+                pod.pace(self._slowness)
+            return
         uid = order["uid"]
         if order["op"] == "add":
             try:
@@ -143,6 +154,7 @@ class ModelServers:
                 self._emit({"event": "exited", "uid": uid, "code": 2})
                 return
             self._pods[uid] = pod
+            pod.pace(self._slowness)
             task = asyncio.create_task(self._serve(uid, pod))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

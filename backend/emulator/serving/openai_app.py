@@ -5,6 +5,7 @@ up is aborted, so that it neither generates nor holds KV-cache blocks any longer
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class ModelServer:
         self.metrics = Metrics(config)
         self.engine = Engine(config, self.metrics, latency=latency or Latency(), seed=seed)
         self.log = ServerLog(config, log)
+        self._reached = asyncio.Event()
+        self._reached.set()
         self._created = int(time.time())
         self._adapters: dict[str, tuple[int, Adapter]] = {}
         self._adapter_count = 0
@@ -64,6 +67,7 @@ class ModelServer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
+        await self._reached.wait()
         exchange = Exchange(scope, receive, send, self.log)
         path = exchange.path.rstrip("/") if exchange.path == "/metrics/" else exchange.path
         route = self._routes.get((exchange.method, path))
@@ -98,6 +102,14 @@ class ModelServer:
         if name not in self._adapters:
             raise ApiError(404, "NotFoundError", f"The lora adapter '{name}' cannot be found.")
         del self._adapters[name]
+
+    def pace(self, slowness: float) -> None:
+        """Take so many times longer for every token; infinite means that the server answers nobody until it is back."""
+        self.engine.pace(slowness)
+        if math.isinf(slowness):
+            self._reached.clear()
+        else:
+            self._reached.set()
 
     def close(self) -> None:
         """Abort whatever is being generated."""

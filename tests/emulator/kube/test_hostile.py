@@ -101,6 +101,7 @@ REQUESTS = st.tuples(
 
 @settings(
     max_examples=12,
+    derandomize=True,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -21,14 +21,18 @@ from backend.emulator.kube.controllers import (
     pods,
     policies,
     pools,
+    preemption,
     replicasets,
     routes,
+    troubles,
 )
 from backend.emulator.kube.controllers.seams import World
 from backend.emulator.kube.controllers.turn import Turn
 
 CONTROLLERS = (
+    troubles,
     autoscaler,
+    preemption,
     nodes,
     fleet,
     jobs,

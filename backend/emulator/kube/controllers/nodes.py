@@ -185,7 +185,9 @@ def free_pod_range(store: Store, pods: IPv4Network, name: str) -> str:
 def reconcile_cluster(turn: Turn, cluster: Cluster, row: Object) -> None:
     """Bring the Nodes of one cluster in line with its node pools."""
     store = cluster.store
-    machines = wanted(cluster.key, row, turn.world.tables.get("machines", {}))
+    away = {name for name, one in turn.world.tables.get("preempted", {}).items() if one["gone"]}
+    grown = turn.world.tables.get("machines", {})
+    machines = {name: one for name, one in wanted(cluster.key, row, grown).items() if name not in away}
     present = {name_of(each) for each in store.list("/nodes")}
     for name in sorted(present - machines.keys()):
         store.delete("/nodes", None, name)

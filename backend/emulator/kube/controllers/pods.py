@@ -24,6 +24,7 @@ from backend.emulator.kube.controllers.objects import (
 )
 from backend.emulator.kube.controllers.podspec import Missing, check_secret_volumes, describe, files, resolved
 from backend.emulator.kube.controllers.podstatus import Life, Stage, pending, placed
+from backend.emulator.kube.controllers.preemption import ending
 from backend.emulator.kube.controllers.replicasets import finished
 from backend.emulator.kube.controllers.scheduling import choose, tolerations
 from backend.emulator.kube.controllers.seams import Cluster, Object, Store
@@ -179,6 +180,11 @@ async def advance(turn: Turn, cluster: Cluster, pod: Object, pods: list[Object],
         record = turn.world.tables.get("processes", {}).get(uid_of(pod), {})
         message = "Pod was active on the node longer than the specified deadline"
         life = Life(Stage.FAILED, "DeadlineExceeded", message, record.get("started", turn.now), turn.now, 137)
+    elif ending(turn.world, name_of(node)):
+        await turn.world.kubelet.end(cluster.key, uid_of(pod))
+        record = turn.world.tables.get("processes", {}).get(uid_of(pod), {})
+        message = "Pod was terminated in response to imminent node shutdown."
+        life = Life(Stage.FAILED, "Terminated", message, record.get("started", turn.now), turn.now, 137)
     else:
         life = await live(turn, cluster, pod)
     status = placed(pod, life, host_ip=internal_ip(node), pod_ip=pod_ip(pod, node, pods), since=since, now=turn.now)
@@ -222,7 +228,8 @@ async def reconcile_cluster(turn: Turn, cluster: Cluster) -> None:
 
 
 async def reconcile(turn: Turn) -> None:
-    """One step of every Pod."""
+    """One step of every Pod; those of a cluster that is down stay as they are."""
     await sweep(turn)
     for cluster in list(turn.world.kube.values()):
-        await reconcile_cluster(turn, cluster)
+        if not faults.down(turn.world, cluster.key.partition("/")[0]):
+            await reconcile_cluster(turn, cluster)

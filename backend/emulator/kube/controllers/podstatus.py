@@ -161,6 +161,6 @@ def placed(pod: Object, life: Life, *, host_ip: str, pod_ip: str, since: str, no
         status |= {"podIP": pod_ip, "podIPs": [{"ip": pod_ip}]}
     if spec.get("initContainers"):
         status["initContainerStatuses"] = [init_status(pod, each, life) for each in spec["initContainers"]]
-    if life.stage is Stage.FAILED and life.reason == "DeadlineExceeded":
+    if life.stage is Stage.FAILED and life.reason in ("DeadlineExceeded", "Terminated"):
         status |= {"reason": life.reason, "message": life.message}
     return status

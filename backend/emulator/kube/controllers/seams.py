@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 Object: TypeAlias = dict[str, Any]
 
 
+class History(Protocol):
+    """Those who watch a store."""
+
+    def close(self) -> None: ...
+
+
 class Store(Protocol):
     """The objects of one cluster; `resource` is "GROUP/PLURAL", with an empty group for the core ones ("/pods")."""
+
+    @property
+    def history(self) -> History: ...
 
     @property
     def registry(self) -> Registry: ...
@@ -57,6 +66,10 @@ class Pace(Protocol):
         """Real seconds from the start of `what` on `key` to its end."""
         ...
 
+    def played(self, seconds: float) -> float:
+        """Real seconds that so many seconds of life take."""
+        ...
+
 
 class PodState(Protocol):
     """What the kubelet knows of the process behind a Pod."""
@@ -78,6 +91,7 @@ class Kubelet(Protocol):
     async def end(self, cluster_key: str, uid: str) -> None: ...
     def state(self, cluster_key: str, uid: str) -> PodState: ...
     def address(self, cluster_key: str, namespace: str, pod: str, port: int) -> tuple[str, int] | None: ...
+    def pace(self, cluster_key: str, slowness: float) -> None: ...
 
 
 class DataPlane(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backend.emulator import faults
 from backend.emulator.google.geography import region_of
 from backend.emulator.kube.controllers.loadbalancer import DEFAULT_CAPACITY_PERCENT, DEFAULT_UTILIZATION_PERCENT
 from backend.emulator.kube.controllers.objects import deleting, name_of, namespace_of
@@ -63,8 +64,9 @@ def labels(cluster: Cluster, pod: Object) -> dict[str, str]:
 def gauges_of(world: World, cluster: Cluster, pod: Object, metric: Object) -> Iterator[Gauge]:
     """Where a policy's metric is read on a Pod; nothing when no AutoscalingMetric exports it from there."""
     target = metric.get("maxUtilizationPercent", DEFAULT_UTILIZATION_PERCENT) / 100
+    hidden = faults.unreported(world, cluster.key.partition("/")[0])
     for port, path, series, exported in exports(cluster, pod):
-        if metric["name"] == NAMED + exported:
+        if metric["name"] == NAMED + exported and not series.startswith(hidden):
             address = world.kubelet.address(cluster.key, namespace_of(pod), name_of(pod), port)
             if address is not None:
                 yield Gauge(address[1], path, series, target)
