@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.connect import Connection
     from backend.clients.inference import Answer
+    from backend.load import Drill, DrillResult, Load, LoadResult, Point
+    from backend.load.run import LoadTest
     from backend.monitor import Monitor
     from backend.preflight import Finding, Survey, Topic
     from backend.resources.leftovers import Leftover
@@ -310,6 +312,53 @@ class Stack:
 
         cost = Spending(self.spec, clusters, rehearsed=self.connection.speed is not None)
         return Monitor(self.spec, self._clients, cost=cost, addresses=self.addresses, where=self.connection.description)
+
+    async def load(
+        self,
+        wish: Load,
+        *,
+        note: Callable[[str], None] = lambda _: None,
+        each: Callable[[Point], None] = lambda _: None,
+    ) -> LoadResult:
+        """Send requests from inside the VPC and see where they go; ``each`` gets every look at the clusters.
+
+        Stopped in the middle it takes its Job with it. Raises ``UsageError`` for a wish that cannot be, ``Conflict``
+        while another test runs and ``PromptError`` without an address.
+        """
+        test = await self._test(wish, note)
+
+        async def hear(point: Point) -> None:
+            each(point)
+
+        return await test.run(hear)
+
+    async def drill(self, wish: Drill, *, note: Callable[[str], None] = lambda _: None) -> DrillResult:
+        """Drain a region under a light load, measure what that does, and restore it; one run a stack, as ``apply``.
+
+        Raises ``UsageError`` for a region that cannot be drained, ``LockHeld``, ``Conflict`` when the policy is not
+        mcig's or is drained already, and what ``load`` raises.
+        """
+        from backend.load.drill import LOOK_S, DrillRun
+
+        wish.check(self.spec)
+        with StackLock(self._places.lock(self.spec.name), self.spec.name):
+            test = await self._test(wish.load, note, look_s=LOOK_S)
+            return await DrillRun(self.spec, self._clients, wish, test=test, note=note).run()
+
+    async def _test(self, wish: Load, note: Callable[[str], None], *, look_s: float = 1.0) -> LoadTest:
+        from backend.load.run import LoadTest
+
+        wish.check(self.spec)
+        wish.source(self.spec)
+        return LoadTest(
+            self.spec,
+            self._clients,
+            wish,
+            addresses=await self.addresses(),
+            monitor=self.monitor(),
+            note=note,
+            look_s=look_s,
+        )
 
     async def addresses(self) -> tuple[Address, ...]:
         """The gateway's addresses as they are now; empty while it has none."""

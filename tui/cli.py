@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from backend.errors import McigError, PreflightRefused, SpecError, UsageError
 from backend.presets import Places
-from tui.commands import monitor, teardown
+from tui.commands import drill, load, monitor, teardown
 from tui.console import Console, silence
 from tui.interrupts import Interrupts
 from tui.invocation import Exit, Invocation
@@ -117,7 +117,11 @@ def parser() -> argparse.ArgumentParser:
     prompt.add_argument("--max-tokens", type=_count, default=None, metavar="N", help="longest answer, in tokens")
     watch = add("monitor", "watch a stack's traffic", stack=True)
     monitor.add_options(watch)
-    for command in (plan, apply, doctor, destroy, status, prompt, watch):
+    loading = add("load", "send requests from inside the VPC and see where they go", stack=True)
+    load.add_options(loading)
+    draining = add("drill", "drain a region under a light load, measure what that does, restore it", stack=True)
+    drill.add_options(draining)
+    for command in (plan, apply, doctor, destroy, status, prompt, watch, loading, draining):
         add_speed(command)
     exported = add("export", "write SPEC as scripts, Kubernetes manifests or Terraform", stack=True)
     exported.add_argument("--format", choices=FORMATS, required=True, help="what to write")
@@ -225,7 +229,7 @@ def _port(text: str) -> int:
 def _command(name: str) -> Callable[[Invocation, argparse.Namespace], int]:
     module = (
         name
-        if name in {"prompt", "doctor", "monitor", "replay", "presets", "emulator", "export", "start"}
+        if name in {"prompt", "doctor", "monitor", "load", "drill", "replay", "presets", "emulator", "export", "start"}
         else "lifecycle"
     )
     function = name if module == "lifecycle" else "run"

@@ -115,7 +115,14 @@ class Session:
             if self._survey is None or self._surveyed != wanted:
                 await self.close_survey()
                 self._survey = await self._surveys.enter_async_context(
-                    open_survey(spec.target, wanted[1], places=self.places, environ=self.surroundings)
+                    open_survey(
+                        spec.target,
+                        wanted[1],
+                        places=self.places,
+                        environ=self.surroundings,
+                        speed=self.speed,
+                        rehearsal=spec.rehearsal,
+                    )
                 )
                 self._surveyed = wanted
             return self._survey

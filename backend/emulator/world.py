@@ -30,8 +30,8 @@ PROJECT_NUMBER = "415104041262"
 _FORMAT = 1
 _TABLES = (
     "addresses", "backendServices", "clusters", "faults", "features", "firewalls", "forwardingRules", "healthChecks",
-    "iam", "machines", "memberships", "networkEndpointGroups", "networks", "operations", "preempted", "quotaPreferences",
-    "quotas", "services", "settings", "subnetworks", "targetHttpProxies", "timers", "urlMaps",
+    "iam", "machines", "memberships", "networkEndpointGroups", "networks", "operations", "preempted",
+    "quotaPreferences", "quotas", "services", "settings", "subnetworks", "targetHttpProxies", "timers", "urlMaps",
 )  # fmt: skip
 
 Json = dict[str, Any]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 """Seconds between two looks at the Job and the Pods."""
-GONE_S = 60.0
-"""Seconds that deleting an ended Job may take."""
+GONE_S, GONE_LOOK_S = 60.0, 0.2
+"""Seconds that deleting an ended Job may take, and between two looks at it."""
 BLIND_S = 120.0
 """Seconds without an answer of the Job's API server after which a test is given up."""
 LOG_LINES = 8
@@ -114,9 +114,15 @@ class LoadTest:
                 fix=f"wait for its end, or {self._kubectl} delete job {NAME}",
             )
         await self._kube.delete(JOB, namespace, NAME)
-        async with asyncio.timeout(GONE_S):
-            while await self._kube.get(JOB, namespace, NAME) is not None:
-                await asyncio.sleep(0.2)
+        for _ in range(round(GONE_S / GONE_LOOK_S)):
+            if await self._kube.get(JOB, namespace, NAME) is None:
+                return
+            await asyncio.sleep(GONE_LOOK_S)
+        raise StepTimeout(
+            f"Job {NAME} of an earlier test on {self._cluster.name} does not go away",
+            cause="a finalizer holds it",
+            fix=f"{self._kubectl} get job {NAME} -o yaml",
+        )
 
     async def _follow(self, each: Each) -> str | None:
         """Look until the Job has ended; why it failed, or None."""

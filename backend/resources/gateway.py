@@ -12,11 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backend import catalog
-from backend.clients.kinds import BACKEND_POLICY, GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE
+from backend.clients.kinds import GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE
 from backend.engine.resource import About, Departure, Note
 from backend.errors import CloudError, NotFound, PermissionDenied, RateLimited, Unavailable
 from backend.resources import manifests
 from backend.resources.conditions import generation, lacking
+from backend.resources.drained import BackendPolicyRow, policy_key
 from backend.resources.keys import Key, kubectl
 from backend.resources.manifests import Object
 from backend.resources.objects import KubeObjects, Seen
@@ -186,10 +187,10 @@ def health_policy(spec: GatewaySpec, clients: Clients) -> KubeObjects:
     )
 
 
-def backend_policy(spec: GatewaySpec, clients: Clients) -> KubeObjects:
+def backend_policy(spec: GatewaySpec, clients: Clients) -> BackendPolicyRow:
     """The row ``backend-policy``."""
-    key = Key(BACKEND_POLICY, spec.pool.namespace, manifests.BACKEND_POLICY_NAME)
-    return KubeObjects(
+    key = policy_key(spec)
+    return BackendPolicyRow(
         "backend-policy",
         spec,
         spec.config,

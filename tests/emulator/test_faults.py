@@ -38,7 +38,9 @@ def play(cloud: Any, fault: str) -> None:
     ("text", "words"),
     [
         ("", "there is stockout, quota"),
-        ("spot-preemption", "there is stockout, quota"),
+        ("earthquake", "there is stockout, quota"),
+        ("region-down zone=us-east4-a", "it takes after=..., limit=..., region=..."),
+        ("rate-limited step=model-server", "model-server is no step"),
         ("stockout zone=mars", "mars is not a zone"),
         ("stockout region=mars", "mars is not a region"),
         ("stockout metric=X", "it takes after=..., region=..., times=..., zone=..."),

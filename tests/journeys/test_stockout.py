@@ -42,7 +42,7 @@ def test_the_next_zone_is_taken_on_the_users_word(terminal: Terminal) -> None:
 
 def test_faults_are_played_listed_and_cleared(terminal: Terminal) -> None:
     terminal.mcig("emulator", "start", "--detach", "--speed", "max")
-    refused = terminal.mcig("emulator", "fault", "add", "spot-preemption", code=1)
+    refused = terminal.mcig("emulator", "fault", "add", "earthquake", code=1)
     assert "there is stockout, quota" in refused.err
     terminal.mcig("emulator", "fault", "add", "stockout", "zone=us-east4-a", "times=2")
     terminal.mcig("emulator", "fault", "add", "internal-error", "step=membership")

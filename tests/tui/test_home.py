@@ -38,8 +38,9 @@ def app_in(home: Places, **environ: str) -> McigApp:
 
 async def looked(pilot: Pilot[int]) -> None:
     """Wait until the machine was looked at."""
-    while "looking" in text_of(pilot.app):
+    while not ("Emulated cloud" in (text := text_of(pilot.app)) and "Menu" in text):
         await pilot.pause(0.01)
+    await pilot.pause()
 
 
 async def arrived(pilot: Pilot[int], screen: type[object]) -> None:

@@ -267,8 +267,6 @@ class WizardScreen(Screen[None]):
                 view.tell(tuple(found.values()), "asking the cloud")
             self._found[name] = tuple(found.values())
             view.tell(self._found[name], "")
-        except ImportError as error:
-            view.tell((), f"{error}")
         except McigError as error:
             fix = f" Fix: {error.fix}" if error.fix else ""
             view.tell(tuple(found.values()), f"could not ask the cloud: {error.message}.{fix} (Your answers are kept.)")

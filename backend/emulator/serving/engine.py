@@ -103,6 +103,7 @@ class Engine:
         self._waiting: deque[Generation] = deque()
         self._blocks_used = 0
         self._slowness = 1.0
+        self._halted = False
         self._timer: asyncio.Handle | None = None
         self._due = 0.0
         self._last_step = 0.0
@@ -146,7 +147,9 @@ class Engine:
 
     def pace(self, slowness: float) -> None:
         """Take so many times longer from now on; infinite halts what is under way until the next call."""
-        self._slowness = slowness
+        self._halted = math.isinf(slowness)
+        if not self._halted:
+            self._slowness = slowness
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -200,7 +203,7 @@ class Engine:
 
     def _arm(self) -> None:
         """Set the timer to the next moment at which a token is due."""
-        if not self._running or math.isinf(self._slowness):
+        if not self._running or self._halted:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

@@ -52,6 +52,7 @@ class Kubelet:
     states: dict[str, State] = field(default_factory=dict)
     starts: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    slowness: dict[str, float] = field(default_factory=dict)
 
     async def run(self, cluster_key: str, pod: Json, files: Mapping[str, Mapping[str, str]]) -> None:
         uid = pod["metadata"]["uid"]
@@ -71,6 +72,9 @@ class Kubelet:
     def address(self, cluster_key: str, namespace: str, pod: str, port: int) -> tuple[str, int] | None:
         found = any(each["metadata"]["name"] == pod for each in self.pods.values())
         return ("127.0.0.1", 20000 + port) if found and port == 8000 else None
+
+    def pace(self, cluster_key: str, slowness: float) -> None:
+        self.slowness[cluster_key] = slowness
 
 
 @dataclass
@@ -95,6 +99,9 @@ class Pace:
 
     def seconds(self, what: str, key: str) -> float:
         return self.table.get(what, 0.0)
+
+    def played(self, seconds: float) -> float:
+        return seconds if self.table else 0.0
 
 
 @dataclass

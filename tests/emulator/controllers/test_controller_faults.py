@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from backend.emulator import faults
+from backend.emulator.kube.controllers import reconcile
+from backend.emulator.kube.controllers.objects import name_of
 
 GATEWAYS = "gateway.networking.k8s.io/gateways"
 ROUTES = "gateway.networking.k8s.io/httproutes"
@@ -79,3 +81,101 @@ async def test_model_servers_crash_one_run_after_the_other_until_they_may_run(wo
     await world.after(20)
     (pod,) = (one for one in cluster.store.list("/pods") if one["metadata"]["name"].startswith("vllm"))
     assert kit.conditions(pod["status"])["Ready"][0] == "True"
+
+
+def spot_node(cluster: Any) -> str:
+    """The name of the Node that model servers run on, of a cluster with one."""
+    (name,) = {name_of(node) for node in cluster.store.list("/nodes") if "-h100-" in name_of(node)}
+    return str(name)
+
+
+def on_node(cluster: Any, name: str) -> set[str]:
+    """The names of the Pods on a Node."""
+    return {name_of(pod) for pod in cluster.store.list("/pods") if pod["spec"].get("nodeName") == name}
+
+
+async def test_a_spot_machine_gives_notice_goes_and_comes_back(world: Any, kit: Any) -> None:
+    world.pace.table = {"node-pool.create": 300}
+    west = world.cluster(kit.WEST, gpu_nodes=1)
+    west.add(*kit.inference_pool())
+    await world.settle()
+    name = spot_node(west)
+    before = on_node(west, name)
+    assert len(before) == 2
+    play(world, "spot-preemption region=us-east4")
+    play(world, "spot-preemption region=europe-west3")
+    await world.settle()
+
+    node = west.one("/nodes", name, None)
+    assert kit.conditions(node["status"])["Ready"] == ("False", "KubeletNotReady")
+    taints = [taint["key"] for taint in node["spec"]["taints"]]
+    assert "cloud.google.com/impending-node-termination" in taints
+    ended = [pod for pod in west.store.list("/pods") if pod["spec"].get("nodeName") == name]
+    assert {(pod["status"]["phase"], pod["status"]["reason"]) for pod in ended} == {("Failed", "Terminated")}
+    assert {name_of(pod) for pod in ended} == before
+
+    await world.after(31)
+    assert west.store.get("/nodes", None, name) is None
+    pods = west.store.list("/pods", labels={"app": kit.POOL})
+    assert before.isdisjoint(map(name_of, pods))
+    assert {pod["status"]["phase"] for pod in pods} == {"Pending"}
+
+    await world.after(290)
+    assert west.store.get("/nodes", None, name) is None
+    await world.after(20)
+    await world.settle()
+    assert len(on_node(west, name) - before) == 2
+    left = [each["left"] for each in faults.listed(world)]
+    assert left == [1, 0], "the fault for a region without Spot machines waits for one"
+
+
+async def test_a_preempted_machine_does_not_come_back_while_its_zone_has_none(world: Any, kit: Any) -> None:
+    west = world.cluster(kit.WEST, gpu_nodes=1)
+    west.add(*kit.inference_pool())
+    await world.settle()
+    name = spot_node(west)
+    play(world, "stockout zone=europe-west3-c")
+    play(world, "spot-preemption")
+    await world.after(3600)
+    assert west.store.get("/nodes", None, name) is None
+    faults.clear(world)
+    await world.settle()
+    assert west.store.get("/nodes", None, name) is not None
+
+
+async def test_a_region_that_is_down_stands_still_until_it_is_back(world: Any, kit: Any) -> None:
+    _, east = kit.two_regions(world)
+    east.add(*kit.inference_pool())
+    await world.settle()
+    ready = east.store.list("/pods", labels={"app": kit.POOL})
+    starts = list(world.kubelet.starts)
+    with east.store.history.follow("/pods") as watch:
+        play(world, "region-down region=us-east4 limit=60")
+        east.store.delete("/pods", "default", name_of(ready[0]))
+        await world.settle()
+        events = [watch.get_nowait() for _ in range(watch.qsize())]
+    assert events[-1] is None, "watches end"
+    assert world.kubelet.slowness == {kit.WEST: 1, kit.EAST: float("inf")}
+    assert world.kubelet.starts == starts
+    await world.after(59)
+    assert world.kubelet.starts == starts
+    await world.after(1)
+    assert world.kubelet.slowness[kit.EAST] == 1
+    assert len(world.kubelet.starts) == len(starts) + 1
+
+
+async def test_model_servers_of_one_cluster_can_be_slow(world: Any, kit: Any) -> None:
+    kit.two_regions(world)
+    play(world, "slow step=node-pool limit=9")
+    play(world, "slow step=model-server region=us-east4 limit=4")
+    play(world, "slow step=model-server/gke-east limit=2")
+    await world.settle()
+    assert world.kubelet.slowness == {kit.WEST: 1, kit.EAST: 8}
+
+
+async def test_a_fault_that_comes_later_wakes_the_controllers(world: Any, kit: Any) -> None:
+    kit.two_regions(world)
+    play(world, "region-down after=30 limit=10")
+    assert await reconcile(world) == world.time + 30
+    await world.after(30)
+    assert await reconcile(world) == world.time + 10

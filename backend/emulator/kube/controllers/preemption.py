@@ -75,14 +75,16 @@ async def reconcile(turn: Turn) -> None:
         if one["cluster"] not in world.kube:
             del preempted[name]
         elif one["gone"] and faults.stockout(world, [one["zone"]]) is None:
-            if turn.waited("node-pool.create", f"{one['cluster']}/{name}", f"{one['at']}"):
+            key = f"{one['cluster']}/{name}"
+            if turn.waited("node-pool.create", key, f"{one['at']}"):
                 del preempted[name]
-                turn.wake_at(turn.now)
     take_back(turn)
-    for name, one in preempted.items():
+    for one in preempted.values():
         end = one["at"] + world.pace.played(NOTICE_S)
-        if not one["gone"]:
-            if turn.now >= end:
-                one["gone"] = True
-                world.touch()
+        if one["gone"]:
+            continue
+        if turn.now >= end:
+            one["gone"] = True
+            world.touch()
+        else:
             turn.wake_at(end)

@@ -1,0 +1,68 @@
+"""The two lines above the monitor: what is watched, and how it is as a whole.
+
+Invariant: what does not fit is left out from the least important on, never cut in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.monitor_text import count, guard, health, spent, target
+
+if TYPE_CHECKING:
+    from backend.monitor import Snapshot
+
+SIGNS = {"succeeded": ("✓", "$text-success"), "failed": ("✗", "$text-error"), "wait": ("?", "$text-warning")}
+_GAP = 3
+
+
+class MonitorHeader(Static):
+    """Shows a snapshot's sum."""
+
+    def show(self, snapshot: Snapshot, state: str) -> None:
+        """Show a snapshot; ``state`` says whether it is live and how old."""
+        width = self.size.width - 2
+        left: list[tuple[str, str]] = [("◆ ", "$primary"), (snapshot.stack, "bold")]
+        room = width - 2 - len(snapshot.stack) - len(state) - 2
+        where = f"  {snapshot.where}" if len(snapshot.where) + 2 <= room else ""
+        first = Content.assemble(
+            *left, (where, "$quiet"), " " * max(1, room - len(where) + 2), (state, "$quiet" if state[:1] == "●" else "$text-warning")
+        )
+        self.update(Content("\n").join([first, _fitting(_parts(snapshot), width)]))
+
+
+def _parts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What there is to say, the most important first."""
+    gateway, clusters = snapshot.gateway, snapshot.clusters
+    sign, words = health(gateway)
+    glyph, style = SIGNS[sign]
+    known = [each.requests_per_s for each in clusters if each.requests_per_s is not None]
+    tokens = [each.tokens_per_s for each in clusters if each.tokens_per_s is not None]
+    parts = [(f"{glyph} {words}", style)]
+    if snapshot.cost.guard_passed:
+        parts.append(("! guard passed", "$text-error"))
+    if known:
+        parts.append((f"{count(sum(known))} req/s, {count(sum(tokens))} tok/s", ""))
+    parts += [(spent(snapshot.cost), ""), (target(gateway), "$quiet")]
+    if not snapshot.cost.guard_passed and guard(snapshot.cost):
+        parts.append((guard(snapshot.cost), "$quiet"))
+    return parts
+
+
+def _fitting(parts: Sequence[tuple[str, str]], width: int) -> Content:
+    taken: list[tuple[str, str] | str] = []
+    left = width
+    for number, (text, style) in enumerate(parts):
+        gap = _GAP if taken else 0
+        if len(text) + gap > left:
+            if number == 0:
+                taken.append((f"{text[: left - 1]}…", style))
+                left = 0
+            continue
+        taken += [" " * gap, (text, style)]
+        left -= len(text) + gap
+    return Content.assemble(*taken)
