@@ -159,7 +159,8 @@ def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
             indent="  ",
         )
     else:
-        yield f"  {result.moved_s:.1f} s until the last request came to it, drained for {result.drained_s:.0f} s"
+        moved = f"{result.moved_s:.1f} s until the last request came to it" if result.moved_s else "none came after"
+        yield f"  {moved}, drained for {result.drained_s:.0f} s"
     if result.back_s is None:
         yield "  no request came back to it in the time that was left"
     else:

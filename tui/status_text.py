@@ -11,6 +11,8 @@ from tui.style import SHARED, Style, dates, duration, money, per_day
 if TYPE_CHECKING:
     from backend.status import Status
 
+DRILL = "mcig-drill-until"
+"""Annotation that a drill leaves on the backend policy while it lasts."""
 _SIGNS = {"ready": "succeeded", "absent": "skipped", "unfinished": "wait", "drifted": "update"}
 
 
@@ -33,6 +35,9 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
         yield f"address in {address.region}: {address.address}, from here {address.base_url}"
     for part in status.leftovers:
         yield from style.wrap(f"probably left by a gateway of it: {part.kind} {part.name}; `{part.command}`")
+    for end in (change["before"] for item in status.resources for change in item.drift if DRILL in change["field"]):
+        drill = f"a drill drains a region until {end}; where none runs, one was killed"
+        yield from style.wrap(f"{drill}, and `mcig apply {status.stack} --only backend-policy` restores it")
     missing = sum(item.state != "ready" for item in status.resources)
     if missing:
         yield f"{missing} of {len(status.resources)} are not as wanted; see `mcig plan {status.stack}`"

@@ -153,7 +153,11 @@ def clear(world: World) -> None:
 
 def listed(world: World) -> list[Json]:
     """All faults, spent ones too, in the order in which they were added."""
-    return [shown(fault) for fault in world.tables.get("faults", {}).values()]
+    over = {"left": 0}
+    return [
+        shown(fault | over if _end(fault) <= world.now() else fault)
+        for fault in world.tables.get("faults", {}).values()
+    ]
 
 
 def shown(fault: Json) -> Json:

@@ -91,7 +91,10 @@ class DrillResult:
     share_before: float | None
     """The region's share of the requests, 0..1, before it was drained."""
     moved_s: float | None
-    """From the policy's change until the last request that came to the region; None when they went on coming."""
+    """From the policy's change until the look at which the last request had come to the region.
+
+    0 when none came after it, None when they went on coming.
+    """
     back_s: float | None
     """From the restoring until requests came again; None when none came in the time that was left."""
     drained_s: float

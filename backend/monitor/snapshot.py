@@ -60,6 +60,10 @@ class ClusterSnapshot:
     pods: tuple[PodSnapshot, ...] = ()
     reason: str | None = None
     """Why the cluster cannot be seen."""
+    lost: int = 0
+    """Pods that lost their machine since the watching began, as spot machines do."""
+    drained: str | None = None
+    """Why the gateway sends it nothing, where a policy says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Service Usage: which APIs are on.
 
-A fresh project has only the basics; every other API answers 403 SERVICE_DISABLED until it is enabled here, and an
-enabling counts once its operation is done.
+A fresh project is one where somebody has looked at quotas before: besides the basics, what tells of quotas, networks
+and billing is on. Every other API answers 403 SERVICE_DISABLED until it is enabled here, and an enabling counts once its
+operation is done.
 """
 
 from __future__ import annotations
@@ -50,12 +51,15 @@ TITLES = {
 INITIAL = frozenset(
     {
         "cloudapis.googleapis.com",
+        "cloudbilling.googleapis.com",
+        "cloudquotas.googleapis.com",
         "cloudresourcemanager.googleapis.com",
+        "compute.googleapis.com",
         "servicemanagement.googleapis.com",
         "serviceusage.googleapis.com",
     }
 )
-"""What is on in a fresh project."""
+"""What is on in a fresh project; the setting ``service.NAME`` turns one off."""
 
 
 def enabled(world: World, service: str) -> bool:

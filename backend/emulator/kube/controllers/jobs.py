@@ -43,6 +43,22 @@ def outcome(job: Object, succeeded: int, failed: int) -> list[Condition]:
     return []
 
 
+def overdue(turn: Turn, job: Object) -> list[Condition]:
+    """The final conditions of a Job that has run longer than its activeDeadlineSeconds; empty while it has not."""
+    limit, since = job["spec"].get("activeDeadlineSeconds"), job.get("status", {}).get("startTime")
+    if limit is None or since is None:
+        return []
+    end = unix(since) + float(limit)
+    if turn.now < end:
+        turn.wake_at(end)
+        return []
+    message = "Job was active longer than specified deadline"
+    return [
+        Condition("FailureTarget", "True", "DeadlineExceeded", message),
+        Condition("Failed", "True", "DeadlineExceeded", message),
+    ]
+
+
 def reconcile_job(turn: Turn, cluster: Cluster, job: Object) -> None:
     """One step of one Job towards its end."""
     store, namespace, name = cluster.store, namespace_of(job), name_of(job)
@@ -54,7 +70,7 @@ def reconcile_job(turn: Turn, cluster: Cluster, job: Object) -> None:
     phases = [pod.get("status", {}).get("phase") for pod in pods]
     succeeded, failed = phases.count("Succeeded"), phases.count("Failed")
     running = [pod for pod in pods if not finished(pod) and not deleting(pod)]
-    final = outcome(job, succeeded, failed)
+    final = outcome(job, succeeded, failed) or overdue(turn, job)
     if final:
         for pod in running:
             store.delete("/pods", namespace, name_of(pod))

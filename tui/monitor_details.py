@@ -1,0 +1,95 @@
+"""What stands beside the monitor's table: the events, and all that is known of the selected cluster or Pod.
+
+Pure; texts come as content, so nothing that a cloud says is taken for markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from tui.monitor_text import UNKNOWN, count, latency, percent, ready
+
+if TYPE_CHECKING:
+    from backend.monitor import ClusterSnapshot, ConditionSnapshot, PodSnapshot, Snapshot
+    from backend.monitor.feed import Happening
+
+TONES = {"news": ("·", "$quiet"), "good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
+
+
+def events(happened: Iterable[Happening]) -> Content:
+    """The events, the newest first."""
+    lines = []
+    for one in happened:
+        sign, style = TONES[one.tone]
+        lines.append(
+            Content.assemble(
+                (f"{one.at.astimezone():%H:%M:%S} ", "$quiet"), (f"{sign} ", style), (f"{one.where} ", "bold"), one.text
+            )
+        )
+    return Content("\n").join(lines) if lines else Content.styled("nothing has happened yet", "$quiet")
+
+
+def details(snapshot: Snapshot, selected: tuple[str, str | None] | None) -> tuple[str, Content]:
+    """Title and text on what is selected."""
+    cluster = next((one for one in snapshot.clusters if selected and one.name == selected[0]), None)
+    if cluster is None or selected is None:
+        return "gateway", _gateway(snapshot)
+    pod = next((one for one in cluster.pods if one.name == selected[1]), None)
+    if pod is not None:
+        return pod.name, _pod(pod)
+    return cluster.name, Content("\n").join([_cluster(cluster, snapshot), _gateway(snapshot)])
+
+
+def _cluster(cluster: ClusterSnapshot, snapshot: Snapshot) -> Content:
+    address = snapshot.gateway.addresses.get(cluster.region, UNKNOWN)
+    lost = f", {cluster.lost} lost to spot" if cluster.lost else ""
+    lines = [
+        _fact("region", f"{cluster.region}, gateway address {address}"),
+        _fact("Pods", f"{ready(cluster)} ready{lost}"),
+        _fact("takes", f"{percent(cluster.share)} of the traffic, {count(cluster.requests_per_s)} req/s"),
+    ]
+    if cluster.reason:
+        lines.append(Content.assemble(("unknown: ", "$text-warning"), cluster.reason))
+    if cluster.drained:
+        lines.append(Content.assemble(("drained: ", "$text-warning"), cluster.drained))
+    return Content("\n").join(lines)
+
+
+def _pod(pod: PodSnapshot) -> Content:
+    state = "ready" if pod.ready else "not ready"
+    lines = [
+        _fact("state", f"{pod.phase}, {state}, restarted {pod.restarts} times" if pod.restarts else f"{pod.phase}, {state}"),
+        _fact("node", pod.node or UNKNOWN),
+        _fact("KV", f"{percent(pod.kv_cache)}, {count(pod.running)} running, {count(pod.waiting)} waiting"),
+        _fact("TTFT", f"{latency(pod.ttft_p50_s)}, p95 {latency(pod.ttft_p95_s)}; {latency(pod.inter_token_p50_s)} a token"),
+        _fact("LoRA", ", ".join(pod.adapters) or "no adapter answers just now"),
+    ]
+    if pod.reason:
+        lines.append(Content.assemble(("unknown: ", "$text-warning"), pod.reason))
+    return Content("\n").join(lines)
+
+
+def _gateway(snapshot: Snapshot) -> Content:
+    """Conditions of the gateway's objects: those that are not as they should be with what is said of them."""
+    gateway = snapshot.gateway
+    if gateway.reason:
+        return Content.assemble(("gateway unknown: ", "$text-warning"), gateway.reason)
+    objects: dict[str, list[ConditionSnapshot]] = {}
+    for one in gateway.conditions:
+        objects.setdefault(one.object, []).append(one)
+    lines = []
+    for name, told in objects.items():
+        wrong = [one for one in told if one.status == "False"]
+        unknown = [one for one in told if one.status == "Unknown"]
+        sign, style = ("✗", "$text-error") if wrong else ("?", "$text-warning") if unknown else ("✓", "$text-success")
+        words = ", ".join(f"not {one.type.rpartition('/')[2]}" for one in wrong or unknown) or "as it should be"
+        lines.append(Content.assemble((f"{sign} ", style), (name, ""), (f"  {words}", "$quiet")))
+        lines += [Content.assemble(("  ", ""), (one.message or one.reason, "$quiet")) for one in wrong]
+    return Content("\n").join(lines) if lines else Content.styled("nothing is said of the gateway", "$quiet")
+
+
+def _fact(name: str, value: str) -> Content:
+    return Content.assemble((f"{name:<7}", "$quiet"), value)
