@@ -7,7 +7,7 @@ the terminal is left clean and what was written is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backend.errors import McigError, UsageError
+from tui.looks import EVERY_S
 from tui.screens.home import HomeScreen
 from tui.screens.small import TooSmall
 from tui.session import Session
@@ -24,9 +25,11 @@ from tui.themes import DEFAULTS, THEMES
 
 if TYPE_CHECKING:
     from backend.kept import Kept
+    from backend.monitor import Snapshot
     from backend.spec import GatewaySpec
     from backend.stack import Stack
     from tui.screens.connecting import ConnectingScreen
+    from tui.screens.monitor import MonitorScreen
     from tui.screens.review import ReviewScreen
     from tui.screens.run import RunScreen
     from tui.screens.wizard import WizardScreen
@@ -52,16 +55,33 @@ class McigApp(App[int]):
         Binding("f12", "picture", "Picture", tooltip="Keep a picture of the screen, secrets masked", show=False),
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        watch: GatewaySpec | None = None,
+        every_s: float = EVERY_S,
+        keep: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        """Begin at home, or with ``watch`` in the monitor of a stack, which is then left with the app.
+
+        ``every_s`` is the time between the monitor's looks, and ``keep`` gets what they see.
+        """
         super().__init__()
         self.session = session
+        self._watched = watch
+        self._every_s = every_s
+        self._keep = keep
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
 
     def on_mount(self) -> None:
         """Show the way in."""
-        self.push_screen(HomeScreen(self.session))
+        if self._watched is not None:
+            self._connect(self._watched, "watch")
+        else:
+            self.push_screen(HomeScreen(self.session))
 
     async def on_unmount(self) -> None:
         """Give connections back."""
@@ -124,6 +144,7 @@ class McigApp(App[int]):
         from tui.screens.choosing import ChoosingScreen
 
         ways = [
+            ("watch", "Watch", "Where traffic goes, what is full and what is broken, as it happens."),
             ("apply", "Continue or check", "Look at the cloud and show what is still to be done."),
             ("ask", "Ask the model", "Send prompts through the gateway's addresses."),
             ("change", "Change the answers", "Open the pages with this stack's answers."),
@@ -172,14 +193,19 @@ class McigApp(App[int]):
     def on_connecting_screen_left(self, event: ConnectingScreen.Left) -> None:
         """Back to the answers."""
         del event
-        self.pop_screen()
+        if self._watched is not None:
+            self.exit(1)
+        else:
+            self.pop_screen()
 
     def on_connecting_screen_ready(self, event: ConnectingScreen.Ready) -> None:
-        """Show the plan, or the prompt panel."""
+        """Show the plan, the prompt panel or the monitor."""
         if event.purpose == "ask":
             from tui.screens.prompt import PromptScreen
 
             self.switch_screen(PromptScreen(event.stack))
+        elif event.purpose == "watch":
+            self.switch_screen(self._monitor_of(event.stack))
         else:
             self.switch_screen(self._review_of(event.stack, destroy=event.purpose == "destroy"))
 
@@ -287,6 +313,34 @@ class McigApp(App[int]):
                 await self.pop_screen()
         elif stack is not None:
             self._wizard(Kept(Draft.of(stack.spec)))
+
+    # --- monitor ------------------------------------------------------------------------------------------------------
+
+    def _monitor_of(self, stack: Stack) -> MonitorScreen:
+        from tui.looks import LiveLooks
+        from tui.screens.monitor import MonitorScreen
+
+        return MonitorScreen(LiveLooks(stack, every_s=self._every_s, keep=self._keep))
+
+    def on_run_screen_watch(self, event: RunScreen.Watch) -> None:
+        """Watch what was set up."""
+        del event
+        if self.session.stack is not None:
+            self.push_screen(self._monitor_of(self.session.stack))
+
+    def on_monitor_screen_ask_model(self, event: MonitorScreen.AskModel) -> None:
+        """Ask the model."""
+        del event
+        if self.session.stack is not None:
+            self._ask(self.session.stack)
+
+    def on_monitor_screen_left(self, event: MonitorScreen.Left) -> None:
+        """Back to where watching began."""
+        del event
+        if self._watched is not None:
+            self.exit(0)
+        else:
+            self.pop_screen()
 
     def _ask(self, stack: Stack) -> None:
         from tui.screens.prompt import PromptScreen

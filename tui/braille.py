@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Points = Sequence[tuple[float, float | None]]
-BLANK = "\u2800"
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of a dot by its row and column in the cell."""
 
@@ -29,9 +29,10 @@ class Frame:
 
     def row(self, value: float) -> int:
         """The cell's row, from above, in which a value lies."""
-        return self._dot(value) // 4
+        return self.dot(value) // 4
 
-    def _dot(self, value: float) -> int:
+    def dot(self, value: float) -> int:
+        """The row of dots, from above, in which a value lies."""
         rows = self.height * 4
         part = min(max(value / self.top, 0.0), 1.0) if self.top > 0 else 0.0
         return min(rows - 1, round((1 - part) * (rows - 1)))
@@ -48,7 +49,7 @@ def line(points: Points, frame: Frame, *, longest_gap: float) -> dict[tuple[int,
         if value is None:
             before = None
             continue
-        low, high = frame._dot(value[0]), frame._dot(value[1])
+        low, high = frame.dot(value[0]), frame.dot(value[1])
         first, last = min(low, high), max(low, high)
         if before is not None and before < first:
             first = before + 1
@@ -68,7 +69,7 @@ def _columns(points: Points, frame: Frame, longest_gap: float) -> list[tuple[flo
     found: list[tuple[float, float] | None] = [None] * count
     if step <= 0:
         return found
-    for (at, value), (then, other) in zip(points, points[1:], strict=False):
+    for (at, value), (then, other) in pairwise(points):
         if value is None or other is None or then - at > longest_gap or then <= at:
             continue
         first = max(0, int((at - frame.begin) / step))

@@ -29,11 +29,20 @@ def findings_lines(
         here = [one for one in found if one.topic == topic]
         off = [one for one in here if one.status == "warn" and one.id.startswith(_API)]
         waiting = [one for one in here if one.once_enabled and one.status == "unknown"]
+        follow = [one for one in here if one.follows is not None]
+        alike = _alike([one for one in here if one not in waiting and one not in follow])
         yield ""
         yield style.paint("heading", str(topic))
         for finding in here:
-            if finding.status != "ok" and finding not in off and finding not in waiting:
+            if finding.status != "ok" and finding not in off + waiting + follow + [one for many in alike for one in many]:
                 yield from finding_lines(finding, style)
+        for many in alike:
+            yield from _group("unknown", f"{_counted(many)} could not be read: {many[0].cause}", style)
+            if many[0].fix:
+                yield from style.wrap(f"fix: {many[0].fix}", first=_INDENT, indent=_INDENT + "  ")
+        for first in dict.fromkeys(one.follows for one in follow):
+            names = _counted([one for one in follow if one.follows == first])
+            yield from _group("unknown", f"not to be known before {first} is mended: {names}", style)
         if off:
             names = ", ".join(one.id.removeprefix(_API).removesuffix(".googleapis.com") for one in off)
             yield from _group("warn", f"off, and turned on by the first step of `mcig apply`: {names}", style)
@@ -63,6 +72,15 @@ def _enabling(found: Iterable[Finding]) -> str:
     return f"{_ENABLE}{' '.join(names)} {fixes[0].rpartition(' ')[2]}" if fixes else ""
 
 
+def _alike(found: Iterable[Finding]) -> list[list[Finding]]:
+    """Those that one refusal leaves unknown, where there are several."""
+    by_cause: dict[tuple[str, str | None], list[Finding]] = {}
+    for one in found:
+        if one.status == "unknown" and one.cause:
+            by_cause.setdefault((one.cause, one.fix), []).append(one)
+    return [many for many in by_cause.values() if len(many) > 1]
+
+
 def _counted(found: Iterable[Finding]) -> str:
     counts = Counter(one.id.partition("/")[0] for one in found)
     return ", ".join(head if count == 1 else f"{count} x {head}" for head, count in counts.items())
@@ -84,6 +102,7 @@ def summary(found: Iterable[Finding], took_s: float | None = None) -> str:
     """How many checks came out how, in one sentence."""
     counts = Counter(_outcome(one) for one in found)
     words = [f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome]]
+    words = ["1 API to turn on first" if one == "1 APIs to turn on first" else one for one in words]
     time = "" if took_s is None else f" in {duration(took_s)}"
     return f"{', '.join(words) or 'Nothing was checked'}{time}."
 

@@ -129,10 +129,7 @@ def spark(values: Sequence[float | None], width: int) -> str:
     >>> spark([0.0, 0.5, None, 1.0], 5)
     ' ▁▅ █'
     """
-    drawn = "".join(
-        " " if value is None else SPARKS[min(7, max(0, int(value * 8)))]
-        for value in values
-    )
+    drawn = "".join(" " if value is None else SPARKS[min(7, max(0, int(value * 8)))] for value in values)
     return f"{drawn[-width:]:>{width}}"
 
 
@@ -187,4 +184,3 @@ def _figures(
 
 def _known(value: float | None) -> float:
     return float("-inf") if value is None else value
-

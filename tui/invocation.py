@@ -78,10 +78,15 @@ class Invocation:
         }[source.kind]
         return f"{words}, with {', '.join(self.overrides)}" if self.overrides else words
 
-    def again(self, *command: str) -> str:
-        """A command line with the options that make it mean the same specification."""
+    def again(self, *command: str, added: Sequence[str] = ()) -> str:
+        """A command line with the options that make it mean the same specification, and further ones.
+
+        A setting of the same path among the further options takes the place of the earlier one.
+        """
         target = [] if self.target is None else ["--target", self.target]
-        return shlex.join(["mcig", *command, *(part for one in self.settings for part in ("--set", one)), *target])
+        changed = {one.partition("=")[0] for one in added}
+        kept = [one for one in self.settings if one.partition("=")[0] not in changed]
+        return shlex.join(["mcig", *command, *(part for one in kept for part in ("--set", one)), *target, *added])
 
     @property
     def overrides(self) -> tuple[str, ...]:

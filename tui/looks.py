@@ -10,6 +10,7 @@ import bisect
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class RecordedLooks:
         self._times = [(one.at - snapshots[0].at).total_seconds() for one in snapshots]
         self.length_s = self._times[-1]
         """Seconds that it covers."""
-        gaps = sorted(after - before for before, after in zip(self._times, self._times[1:], strict=False))
+        gaps = sorted(after - before for before, after in pairwise(self._times))
         self.every_s = max(gaps[len(gaps) // 2], 0.1) if gaps else EVERY_S
         self._clock = clock
         self._mark = (clock(), 0.0)

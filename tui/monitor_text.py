@@ -112,9 +112,7 @@ def monitor_lines(snapshot: Snapshot, style: Style) -> Iterator[str]:
     room = max(10, style.width - sum(_WIDTHS))
     yield style.paint("quiet", _row("", HEADINGS, room))
     for cluster in snapshot.clusters:
-        yield style.paint(
-            "heading", _row(cluster.name, (ready(cluster), *figures(cluster)), room)
-        )
+        yield style.paint("heading", _row(cluster.name, (ready(cluster), *figures(cluster)), room))
         if cluster.reason:
             yield from style.wrap(f"unknown: {cluster.reason}", first="  ", indent="  ")
         for pod in cluster.pods:

@@ -145,6 +145,10 @@ def _gateway(before: GatewaySnapshot | None, now: GatewaySnapshot) -> Iterator[t
         if (old is None and one.status != "False") or (old is not None and old.status == one.status):
             continue
         said = f"{one.object}: {one.type} is {one.status}, {one.reason}"
-        yield "gateway", f"{said}: {one.message}" if one.message else said, Tone.BAD if one.status == "False" else Tone.GOOD
+        yield (
+            "gateway",
+            f"{said}: {one.message}" if one.message else said,
+            Tone.BAD if one.status == "False" else Tone.GOOD,
+        )
     if before is not None and now.target != before.target and now.target is not None:
         yield "gateway", f"fills clusters to {now.target:.0%} now", Tone.NEWS

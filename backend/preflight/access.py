@@ -141,7 +141,7 @@ def judge_apis(
             continue
         elif may_enable is False:
             text = f"{name} is off, and these credentials may not turn it on ({ENABLE} is missing)"
-            verdict = Verdict.FAIL
+            verdict, fix = Verdict.FAIL, f"{_grant(question, role_for(ENABLE))} && {fix}"
         else:
             text, verdict = f"{name} is off; the first step of `mcig apply` turns it on", Verdict.WARN
         yield Finding(f"api/{name}", verdict, text, why, fix, TOPIC)
@@ -178,7 +178,8 @@ def judge_permissions(
             yield Finding(f"permission/{name}", Verdict.OK, f"{name} is held", why, None, TOPIC)
         else:
             role = role_for(name)
-            text = f"{name} is missing; {step} needs it, and {role} is the least role that holds it"
+            for_what = step if step == PREFLIGHT else f"step {step}"
+            text = f"{name} is missing; {for_what} needs it, and {role} is the least role that holds it"
             verdict = Verdict.FAIL if name in question.permissions else Verdict.WARN
             yield Finding(f"permission/{name}", verdict, text, why, _grant(question, role), TOPIC)
 
@@ -213,18 +214,18 @@ def judge_policies(read: Mapping[str, Json | Gap], question: Question) -> Iterat
     for name, policy in read.items():
         if isinstance(policy, Gap):
             continue
-        why = f"{name} can forbid {_FORBIDS[name]}"
+        why = "what a policy forbids is refused in the middle of a run, whatever the permissions"
         if denied := _denied(name, policy, question):
             fix = f"gcloud resource-manager org-policies describe {name} --project={question.project} --effective"
             text = f"the organisation policy {name} forbids {denied}; its administrator can make an exception"
             yield Finding(f"policy/{name}", Verdict.FAIL, text, why, fix, TOPIC)
         else:
-            text = f"{name} forbids nothing that is planned"
+            text = f"{name}, which can forbid {_FORBIDS[name]}, forbids nothing that is planned"
             yield Finding(f"policy/{name}", Verdict.OK, text, why, None, TOPIC)
     for why_not in dict.fromkeys(gap.why for gap in gaps.values()):
         names = ", ".join(name for name, gap in gaps.items() if gap.why == why_not)
         text = f"{names} could not be read: {why_not}"
-        yield Finding("policy", Verdict.UNKNOWN, text, "a policy can forbid what is planned", None, TOPIC)
+        yield Finding("policy", Verdict.UNKNOWN, text, "a policy can forbid what is planned", None, TOPIC, cause=why_not)
 
 
 def _denied(name: str, policy: Json, question: Question) -> str:

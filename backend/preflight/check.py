@@ -70,7 +70,7 @@ class Check:
 def unread(identity: str, gap: Gap, *, what: str, why: str, topic: Topic) -> Finding:
     """The finding for what could not be read; ``what`` names it at the beginning of a sentence."""
     return Finding(
-        identity, Verdict.UNKNOWN, f"{what} could not be read: {gap.why}", why, gap.fix or None, topic, gap.off
+        identity, Verdict.UNKNOWN, f"{what} could not be read: {gap.why}", why, gap.fix or None, topic, gap.off, gap.why
     )
 
 

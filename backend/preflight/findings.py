@@ -60,6 +60,10 @@ class Finding:
     topic: Topic
     once_enabled: bool = False
     """Whether it is unknown only because an API is off that applying turns on first."""
+    cause: str = ""
+    """Why it could not be read, the same words for all that one refusal leaves unknown; empty when it was read."""
+    follows: str | None = None
+    """Id of the failure that has to be mended before this can be known."""
 
     def to_json(self) -> dict[str, Any]:
         """The finding as ``mcig doctor --json`` prints it."""
@@ -70,6 +74,7 @@ class Finding:
             "why": self.why,
             "fix": self.fix,
             "topic": str(self.topic),
+            "follows": self.follows,
         }
 
 

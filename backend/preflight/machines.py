@@ -42,9 +42,13 @@ def _region(cluster: ClusterSpec, read: object, question: Question) -> Finding:
         return Finding(identity, Verdict.OK, f"{cluster.region} is there", why, None, Topic.REGIONS)
     if not isinstance(read.error, (NotFound, InvalidRequest)):
         return unread(identity, read, what=f"Region {cluster.region}", why=why, topic=Topic.REGIONS)
-    close = get_close_matches(cluster.region, catalog.regions(), 1) or ["us-central1"]
-    text = f"there is no region {cluster.region}; did you mean {close[0]}?"
-    fix = question.setting(**{f"clusters__{cluster.name}__region": close[0]})
+    close = next(iter(get_close_matches(cluster.region, catalog.regions(), 1)), "us-central1")
+    text = f"there is no region {cluster.region}; did you mean {close}?"
+    changed = {f"clusters__{cluster.name}__region": close}
+    if cluster.gpu_pool is not None:
+        moved = [zone.replace(f"{cluster.region}-", f"{close}-", 1) for zone in cluster.gpu_pool.zones]
+        changed[f"clusters__{cluster.name}__gpu_pool__zones"] = f"[{','.join(moved)}]"
+    fix = question.setting(**changed)
     return Finding(identity, Verdict.FAIL, text, why, fix, Topic.REGIONS)
 
 

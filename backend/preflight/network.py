@@ -18,6 +18,7 @@ TOPIC = Topic.NETWORK
 POD_HOME = IPv4Network("10.0.0.0/8")
 """Where GKE takes the Pod ranges of new clusters from."""
 VPC_WHY = "all clusters of a cross-region gateway share one VPC network"
+RANGE_WHY = "a proxy-only subnet is refused where its range overlaps another one of the network"
 SUBNET_WHY = "a cross-region gateway needs a global proxy-only subnet in each region, and a region has room for one"
 
 
@@ -166,10 +167,10 @@ def _proxy_subnet(
         return Finding(identity, Verdict.OK, f"{free} is free for {region}", SUBNET_WHY, None, TOPIC)
     fix = question.setting(**{f"clusters__{cluster.name}__proxy_subnet": "auto"})
     if clash := next((f"{name} ({block})" for name, block in held if block.overlaps(wanted)), ""):
-        return Finding(identity, Verdict.FAIL, f"{wanted} overlaps {clash}", SUBNET_WHY, fix, TOPIC)
+        return Finding(identity, Verdict.FAIL, f"{wanted} overlaps {clash}", RANGE_WHY, fix, TOPIC)
     if auto and wanted.overlaps(AUTO_MODE_RANGE):
         text = f"{wanted} lies in {AUTO_MODE_RANGE}, which a VPC in auto mode keeps for its own subnetworks"
-        return Finding(identity, Verdict.FAIL, text, SUBNET_WHY, fix, TOPIC)
+        return Finding(identity, Verdict.FAIL, text, RANGE_WHY, fix, TOPIC)
     if wanted.subnet_of(POD_HOME):
         text = f"{wanted} is free now, and GKE may take it for the Pods of a cluster, as it takes ranges of {POD_HOME}"
         return Finding(identity, Verdict.WARN, text, SUBNET_WHY, fix, TOPIC)
@@ -177,7 +178,8 @@ def _proxy_subnet(
 
 
 def _another_vpc(question: Question) -> str:
-    return _make_network(f"{question.spec.name}-vpc"[:62], question)
+    name = f"{question.spec.name[:58]}-vpc"
+    return f"{_make_network(name, question)} && {question.setting(network__vpc=name)}"
 
 
 # --- names that are taken ---------------------------------------------------------------------------------------------
@@ -271,6 +273,9 @@ def judge_feature(features: Sequence[Json] | Gap, memberships: Sequence[Json] | 
     if linked.endswith(own) if linked else short == spec.config.name:
         return Finding(identity, Verdict.OK, f"{spec.config.name} is the fleet's config cluster", why, None, TOPIC)
     text = f"the fleet's config cluster is {short or 'unknown'}, not {spec.config.name}"
+    if short in {cluster.name for cluster in spec.clusters}:
+        return Finding(identity, Verdict.FAIL, text, why, question.setting(config_cluster=short), TOPIC)
+    text += "; who has set it up can say whether it is still used"
     fix = f"gcloud container fleet ingress describe --project={question.project}"
     return Finding(identity, Verdict.FAIL, text, why, fix, TOPIC)
 

@@ -113,7 +113,7 @@ def judge(need: Need, compute: Quota | Gap | None, cloud: Json | Gap | None, aga
         fix = next((gap.fix for gap in gaps if gap.fix), None)
         waits = any(gap.off for gap in gaps)
         text = f"needs {need.amount:g} of {name}; its limit is unknown: {told}"
-        return Finding(need.id, Verdict.UNKNOWN, text, why, fix, topic, waits)
+        return Finding(need.id, Verdict.UNKNOWN, text, why, fix, topic, waits, told)
     limit, used = min(limits), None if quota is None else quota.used
     short = need.amount + (used or 0) - limit
     figures = f"limit {limit:g}, in use {'unknown' if used is None else format(used, 'g')}, needed {need.amount:g}"

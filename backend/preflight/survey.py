@@ -20,7 +20,7 @@ from backend.clients.connect import connect
 from backend.clients.google import Json
 from backend.errors import Unauthenticated, UsageError
 from backend.places import Places
-from backend.preflight import access, local, machines, model, network, quota, regions, versions
+from backend.preflight import access, consequences, local, machines, model, network, quota, regions, versions
 from backend.preflight.check import Again, Check, Question, again_by_name
 from backend.preflight.findings import Finding, Topic, Verdict, in_order
 from backend.preflight.offers import NetworkOffer, RegionOffer, SubnetOffer, TokenOwner
@@ -229,7 +229,7 @@ async def open_survey(
 async def _findings(check: Check, question: Question) -> Sequence[Finding]:
     try:
         async with asyncio.timeout(CHECK_LIMIT_S):
-            return await check.run(question)
+            return await consequences.traced(await check.run(question), question)
     except TimeoutError:
         return [check.unknown(f"no end within {CHECK_LIMIT_S:g} s", "ask again in a minute")]
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -36,7 +36,7 @@ def judge_gke(cluster: ClusterSpec, offer: Json | Gap, seen: Sequence[Json], que
     """Whether a region offers the wanted version, or the cluster that exists has it."""
     wanted, channel = question.spec.versions.gke, question.spec.versions.channel
     identity = f"version/gke/{cluster.region}"
-    why = "older versions have no multi-cluster Inference Gateway"
+    why = "older versions have no multi-cluster Inference Gateway, and a cluster is only made with an offered one"
     there = next(
         (one for one in seen if (one.get("location"), one.get("name")) == (cluster.region, cluster.name)), None
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -42,8 +41,7 @@ async def _examine(invocation: Invocation, options: argparse.Namespace, spec: Ga
     pace = None if options.speed is None else speed(options.speed)
 
     def again(*added: str) -> str:
-        before = invocation.again("doctor", spec.name if options.spec is None else options.spec)
-        return f"{before} {shlex.join(added)}"
+        return invocation.again("doctor", spec.name if options.spec is None else options.spec, added=added)
 
     async with open_survey(
         spec.target,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from typing import TYPE_CHECKING
 
 from backend.engine.events import Outcome, Verb
@@ -29,8 +28,7 @@ async def check(invocation: Invocation, options: argparse.Namespace, stack: Stac
     reference = stack.spec.name if options.spec is None else options.spec
 
     def again(*added: str) -> str:
-        before = invocation.again("doctor" if "--request" in added else "apply", reference)
-        return f"{before} {shlex.join(added)}"
+        return invocation.again("doctor" if "--request" in added else "apply", reference, added=added)
 
     found = in_order([one async for one in stack.preflight(again=again)])
     console = invocation.console

@@ -57,6 +57,7 @@ class RunScreen(Screen[None]):
     CSS_PATH = "run.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "ask_model", "Ask", tooltip="Ask the model through the gateway", id="run.ask"),
+        Binding("m", "watch", "Monitor", tooltip="Watch where traffic goes", id="run.watch"),
         Binding("r", "retry", "Retry", tooltip="Look again and do what is still to be done", id="run.retry"),
         Binding("e", "change", "Change", show=False, tooltip="Change the answers and review again", id="run.change"),
         Binding(
@@ -79,6 +80,9 @@ class RunScreen(Screen[None]):
 
     class AskModel(Message):
         """A person wants to ask the model."""
+
+    class Watch(Message):
+        """A person wants to watch the traffic."""
 
     class ChangeAnswers(Message):
         """A person wants to change the answers and plan again."""
@@ -231,7 +235,7 @@ class RunScreen(Screen[None]):
                 return not self.going_on and (recorded or failed)
             case "change" | "destroy":
                 return not recorded and not self.going_on and failed
-            case "ask_model":
+            case "ask_model" | "watch":
                 succeeded = self.progress.finished is not None and not failed
                 return not recorded and succeeded and self.source.verb is Verb.APPLY
             case "copy":
@@ -247,6 +251,10 @@ class RunScreen(Screen[None]):
     def action_ask_model(self) -> None:
         """Go on to the prompt panel."""
         self.post_message(self.AskModel())
+
+    def action_watch(self) -> None:
+        """Go on to the monitor."""
+        self.post_message(self.Watch())
 
     def action_change(self) -> None:
         """Change the answers."""

@@ -82,6 +82,8 @@ class Fleet(ScrollView, can_focus=True):
             keys = [row.key for row in self._rows]
             self.selected = next((key for key in keys if key[0] == cluster), keys[0] if keys else None)
         self.virtual_size = Size(width, len(self._rows) + 1)
+        if self.styles.height is None or self.styles.height.value != len(self._rows) + 1:
+            self.styles.height = len(self._rows) + 1
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

@@ -30,7 +30,10 @@ class MonitorHeader(Static):
         room = width - 2 - len(snapshot.stack) - len(state) - 2
         where = f"  {snapshot.where}" if len(snapshot.where) + 2 <= room else ""
         first = Content.assemble(
-            *left, (where, "$quiet"), " " * max(1, room - len(where) + 2), (state, "$quiet" if state[:1] == "●" else "$text-warning")
+            *left,
+            (where, "$quiet"),
+            " " * max(1, room - len(where) + 2),
+            (state, "$quiet" if state[:1] == "●" else "$text-warning"),
         )
         self.update(Content("\n").join([first, _fitting(_parts(snapshot), width)]))
 

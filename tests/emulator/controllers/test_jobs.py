@@ -58,3 +58,15 @@ async def test_an_ended_job_goes_after_its_time_to_live(world: Any, kit: Any) ->
     await world.after(61)
     assert cluster.store.get(JOBS, "default", "ask") is None
     assert cluster.store.list(PODS) == []
+
+
+async def test_a_job_fails_when_its_time_is_over(world: Any, kit: Any) -> None:
+    cluster = world.cluster(kit.WEST)
+    cluster.add(job(activeDeadlineSeconds=60))
+    await world.settle()
+    assert cluster.status(JOBS, "ask")["active"] == 1
+    await world.after(61)
+    status = cluster.status(JOBS, "ask")
+    assert kit.conditions(status)["Failed"] == ("True", "DeadlineExceeded")
+    assert "active" not in status
+    assert cluster.store.list(PODS) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.emulator.kube.controllers.terms import exports, scoped
+from backend.emulator.kube.controllers.terms import exports, gauges_of, scoped
 
 POD: dict[str, Any] = {"metadata": {"name": "p", "namespace": "default", "labels": {"app": "vllm"}}, "spec": {}}
 SELECTOR = {"matchLabels": {"app": "vllm"}}
@@ -59,3 +59,20 @@ def test_the_first_scope_that_selects_the_endpoint_counts() -> None:
     assert scoped(policy, {"gke.io/region": "us-east4", "gke.io/zone": "us-east4-a"})["capacityScalerPercent"] == 0
     assert scoped(policy, {"gke.io/region": "us-east4", "gke.io/zone": "us-east4-b"})["capacityScalerPercent"] == 50
     assert "capacityScalerPercent" not in scoped(policy, {"gke.io/region": "europe-west3", "gke.io/zone": "x"})
+
+
+def test_a_metric_that_is_not_reported_leaves_the_policy_blind() -> None:
+    world: Any = SimpleNamespace(
+        tables={"faults": {}},
+        now=lambda: 1.0,
+        kubelet=SimpleNamespace(address=lambda *_: ("127.0.0.1", 8080)),
+    )
+    here = cluster(ENDPOINTS)
+    here.key = "us-east4/gke-east"
+    metric = {"name": "gke.named_metrics.kv-cache"}
+    assert [gauge.series for gauge in gauges_of(world, here, POD, metric)] == ["vllm:kv"]
+    fault = {"kind": "metric-missing", "region": "us-east4", "metric": "vllm:kv", "since": 0, "left": None}
+    world.tables["faults"]["one"] = fault
+    assert list(gauges_of(world, here, POD, metric)) == []
+    fault["region"] = "europe-west3"
+    assert len(list(gauges_of(world, here, POD, metric))) == 1

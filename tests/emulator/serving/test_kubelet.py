@@ -15,7 +15,7 @@ import pytest
 
 from backend.emulator.serving.child import Child, leashed, python_env
 from backend.emulator.serving.kubelet import Kubelet, PodState
-from backend.emulator.serving.podspec import ScriptWork, ServerWork, readiness, work_of
+from backend.emulator.serving.podspec import BenchWork, ScriptWork, ServerWork, readiness, work_of
 
 CLUSTER = "europe-west3/gke-west"
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -329,3 +329,29 @@ def test_a_pods_work_is_read_from_its_manifest() -> None:
     assert script.local("/opt/relays", Path("/here")) == "/opt/relays"
     assert work_of(script_pod("r"), {}) is None
     assert work_of(script_pod("r", command=["/bin/sh", "-c", "true"]), SCRIPT_FILES) is None
+
+
+def bench_pod(uid: str, *args: str) -> Json:
+    pod = model_pod(uid)
+    (container,) = pod["spec"]["containers"]
+    container |= {"name": "load", "command": ["vllm", "bench", "serve"], "args": list(args)}
+    pod["spec"] = {"restartPolicy": "Never", "containers": [container]}
+    return pod
+
+
+async def test_a_load_test_runs_to_its_end_and_its_report_stays_in_the_log(world: World, kubelet: Kubelet) -> None:
+    """The client is a process of its own; here no gateway answers, so it ends as vLLM's does."""
+    pod = bench_pod("l", "--base-url", "http://10.0.0.9", "--model", MODEL, "--num-prompts", "2")
+    await kubelet.run(CLUSTER, pod, {})
+    async with asyncio.timeout(20):
+        while kubelet.state(CLUSTER, "l").exit_code is None:
+            world.touched.clear()
+            await world.touched.wait()
+    assert kubelet.state(CLUSTER, "l").exit_code == 1
+    log = "\n".join(kubelet.logs(CLUSTER, "default", "vllm-l", "load"))
+    assert "Initial test run failed" in log
+
+
+def test_the_model_servers_image_runs_the_client_where_its_words_say_so() -> None:
+    work = work_of(bench_pod("l", "--num-prompts", "2"), {})
+    assert work == BenchWork("load", ("--num-prompts", "2"))

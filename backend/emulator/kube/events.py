@@ -1,0 +1,115 @@
+"""Events: what happened to an object, kept for an hour, the same news counted instead of repeated.
+
+A real cluster keeps them in an etcd of their own and lets their leases run out, so they are no part of what the
+controllers look at. Invariant: there are never more than :data:`MOST`, and none that was last seen more than
+:data:`LIFETIME_S` before somebody looks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+EVENTS = "/events"
+LIFETIME_S = 3600.0
+"""Seconds that an event is kept after it was last seen (kube-apiserver --event-ttl)."""
+MOST = 1000
+"""Events of a cluster; the oldest make room."""
+_CLUSTER_SCOPED = "default"
+"""The namespace of events about objects that have none."""
+
+Object = dict[str, Any]
+
+
+class Shelf(Protocol):
+    """Where the events of a cluster are kept."""
+
+    def get(self, resource: str, namespace: str | None, name: str) -> Object | None: ...
+    def list(self, resource: str) -> Sequence[Object]: ...
+    def commit(self, resource: str, event: str, new: Object, before: Object | None) -> Object: ...
+    def timestamp(self, later: float = 0.0) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something that is worth an event."""
+
+    about: Mapping[str, Any]
+    """The ObjectReference of the object that it happened to."""
+    reason: str
+    message: str
+    component: str
+    """Who tells it, such as kubelet."""
+    warning: bool = False
+    host: str = ""
+    """The node of a component that runs on one."""
+
+
+def reference(obj: Mapping[str, Any], container: str = "") -> Object:
+    """The ObjectReference of an object, or of one of a Pod's containers (a field path such as spec.containers{main})."""
+    meta = obj["metadata"]
+    found = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": meta["name"], "uid": meta["uid"]}
+    for name in ("namespace", "resourceVersion"):
+        if meta.get(name):
+            found[name] = meta[name]
+    if container:
+        found["fieldPath"] = container
+    return found
+
+
+def record(store: Shelf, news: News) -> None:
+    """Writes an event, or counts one that says the same; nothing where its namespace is gone or going."""
+    namespace = news.about.get("namespace") or _CLUSTER_SCOPED
+    home = store.get("/namespaces", None, namespace)
+    if home is None or "deletionTimestamp" in home["metadata"]:
+        return
+    name = f"{news.about['name']}.{_identity(news)}"
+    now = store.timestamp()
+    live = store.get(EVENTS, namespace, name)
+    if live is not None:
+        store.commit(EVENTS, "MODIFIED", {**live, "count": live.get("count", 1) + 1, "lastTimestamp": now}, live)
+        return
+    source = {"component": news.component, **({"host": news.host} if news.host else {})}
+    event: Object = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": namespace, "uid": str(uuid.uuid4()), "creationTimestamp": now},
+        "involvedObject": dict(news.about),
+        "reason": news.reason,
+        "message": news.message,
+        "source": source,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+        "type": "Warning" if news.warning else "Normal",
+        "eventTime": None,
+        "reportingComponent": news.component,
+        "reportingInstance": news.host,
+    }
+    store.commit(EVENTS, "ADDED", event, None)
+
+
+def expire(store: Shelf) -> None:
+    """Lets go of events that are too old or too many."""
+    oldest = store.timestamp(-LIFETIME_S)
+    found = sorted(store.list(EVENTS), key=_seen)
+    surplus = len(found) - MOST
+    for index, event in enumerate(found):
+        if index >= surplus and _seen(event) >= oldest:
+            break
+        store.commit(EVENTS, "DELETED", event, event)
+
+
+def _seen(event: Mapping[str, Any]) -> str:
+    """When an event was last written, in a form that sorts."""
+    return max(event["metadata"]["creationTimestamp"], str(event.get("lastTimestamp") or ""))
+
+
+def _identity(news: News) -> str:
+    """Sixteen digits that the same news have in common."""
+    about = (news.about[key] for key in ("kind", "name", "uid"))
+    parts = (*about, news.about.get("fieldPath", ""), news.component, news.host, news.reason, news.message)
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]

@@ -1,0 +1,108 @@
+"""A person's kubectl and clients at a stack that serves: changes objects by hand, asks, and counts who answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from tests.journeys.terminal import TIMEOUT_S, Terminal
+
+SETTLE_S = 20.0
+"""Seconds of wall clock within which a change has to show in the traffic."""
+KUBECTL = Path(sys.executable).with_name("kubectl")
+
+
+class Serving:
+    """The rehearsal, applied."""
+
+    def __init__(self, terminal: Terminal, *settings: str) -> None:
+        self._terminal = terminal
+        options = [word for setting in settings for word in ("--set", setting)]
+        terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max", *options)
+        status = terminal.mcig("status", "rehearsal", "--json").document
+        self.doors = {each["region"]: each["base_url"] for each in status["addresses"]}
+        """Region -> base URL of the gateway's address there, from this machine."""
+        home = Path(terminal.environ["MCIG_HOME"])
+        self._emulator = home / "emulator"
+        clusters = yaml.safe_load((home / "state" / "kubeconfig").read_text())["clusters"]
+        self._servers = {each["name"].rpartition("_")[2]: each["cluster"]["server"] for each in clusters}
+
+    def kubectl(self, cluster: str, *words: str) -> str:
+        """What kubectl prints; fails unless it ends with 0."""
+        token = (self._emulator / "token").read_text().strip()
+        access = ["--kubeconfig", os.devnull, "--server", self._servers[cluster], "--token", token]
+        authority = f"--certificate-authority={self._emulator / 'ca.pem'}"
+        environ = {name: value for name, value in self._terminal.environ.items() if not name.endswith("_PROXY")}
+        run = subprocess.run(
+            [KUBECTL, *access, authority, *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    def patch(self, default: dict[str, Any]) -> None:
+        """Change `spec.default` of the backend policy by a merge patch."""
+        (name,) = self.kubectl("gke-west", "get", "gcpbackendpolicies", "-o", "name").split()
+        change = json.dumps({"spec": {"default": default}})
+        self.kubectl("gke-west", "patch", name, "--type", "merge", "-p", change)
+
+    def asked(self, region: str, count: int = 1, **body: Any) -> Counter[int]:
+        """Status -> how many of so many requests at once through a region's address got it."""
+        return asyncio.run(self._ask(f"{self.doors[region]}/completions", count, body))
+
+    def answered(self) -> Counter[str]:
+        """Cluster -> requests that its model servers have finished, by their own counters."""
+        found: Counter[str] = Counter()
+        for cluster in self._servers:
+            names = self.kubectl(
+                cluster, "get", "pods", "-l", "app=vllm-llama3-8b-instruct", "-o", "jsonpath={.items[*].metadata.name}"
+            )
+            for name in names.split():
+                page = self.kubectl(
+                    cluster, "get", "--raw", f"/api/v1/namespaces/default/pods/{name}:8000/proxy/metrics"
+                )
+                found[cluster] += sum(
+                    map(int, re.findall(r"^vllm:request_success_total\{.*\} (\d+)", page, re.MULTILINE))
+                )
+        return found
+
+    def split(self, region: str, count: int, **body: Any) -> Counter[str]:
+        """Cluster -> how many of so many requests at once through a region's address it answered."""
+        before = self.answered()
+        assert self.asked(region, count, **body) == {200: count}
+        return self.answered() - before
+
+    def until(self, true: Callable[[], bool]) -> float:
+        """Wait until something holds; the seconds that it took. Fails after `SETTLE_S`."""
+        began = time.monotonic()
+        while not true():
+            assert time.monotonic() - began < SETTLE_S, "the traffic did not follow in time"
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    async def _ask(self, url: str, count: int, body: dict[str, Any]) -> Counter[int]:
+        wanted = {"model": "food-review-1", "prompt": "pizza", "max_tokens": 2} | body
+
+        async def one(http: aiohttp.ClientSession) -> int:
+            async with http.post(url, json=wanted) as response:
+                await response.read()
+                return response.status
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+            return Counter(await asyncio.gather(*(one(http) for _ in range(count))))

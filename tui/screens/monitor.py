@@ -1,0 +1,374 @@
+"""The monitor: where traffic goes, what is full, what is broken, as it happens or as it was recorded.
+
+Snapshots are taken as they come, and drawn once each. Invariants: watching changes nothing; load and drills begin only
+after a question; what is not known is shown as unknown with its reason.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from textual import on, work
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.getters import query_one
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+from textual.worker import Worker
+
+from backend.errors import McigError
+from backend.monitor.feed import Feed, Happening
+from tui.fleet import SORTS
+from tui.history import LONGEST_S, MEASURES, History
+from tui.looks import LiveLooks, Looks, RecordedLooks
+from tui.monitor_details import details, events
+from tui.monitor_picture import picture
+from tui.screens.question import Choice, Question
+from tui.style import clock
+from tui.widgets.chart import Chart
+from tui.widgets.fleet import Fleet
+from tui.widgets.monitor_header import MonitorHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backend.monitor import Snapshot
+
+Value = TypeVar("Value")
+WINDOWS_S = (120.0, 600.0, 1800.0, LONGEST_S)
+"""Seconds that the chart can show."""
+EVENTS = 200
+"""Events that are kept."""
+LATE = 3
+"""Looks that may be missing before the picture counts as old."""
+SEEK_S = 10.0
+LOAD_RATE, LOAD_S = 40.0, 120.0
+"""Requests a second and seconds of the load that a key starts."""
+
+HELP = """\
+The chart shows how full each cluster's KV cache is, with the target of the balancing policy as a dashed line: the
+gateway fills the nearest region up to it and sends what is more to the next one. Each row of the table is a cluster or
+a Pod, as the Pods' own metrics tell it; **share** is the part of all finished requests.
+
+A dash is a figure that nobody knows: there was no request yet, or the row says why it cannot be read.
+"""
+
+
+class MonitorScreen(Screen[None]):
+    """Shows one stack's traffic."""
+
+    CSS_PATH = "monitor.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pause", "Pause", tooltip="Hold the picture, or go on"),
+        Binding("left_square_bracket,comma", "seek(-1)", "Seek", key_display="[ ]", tooltip="Ten seconds back"),
+        Binding("right_square_bracket,full_stop", "seek(1)", "On", show=False, tooltip="Ten seconds on"),
+        Binding("plus", "pace(1)", "Pace", key_display="+ -", tooltip="Play faster"),
+        Binding("minus", "pace(-1)", "Slower", show=False, tooltip="Play slower"),
+        Binding("v", "measure", "View", tooltip="Chart the next figure: share, requests, waiting, latency"),
+        Binding("w", "window", "Window", show=False, tooltip="Two minutes, ten, half an hour, an hour"),
+        Binding("s", "sort", "Sort", show=False, tooltip="Sort rows by name, KV cache, requests, waiting, latency"),
+        Binding("e", "details", "Details", show=False, tooltip="Details of the selected row in the place of the events"),
+        Binding("y", "why", "Why", tooltip="The whole stack, with cause and fix for what is not ready"),
+        Binding("p", "ask_model", "Ask", tooltip="Send a prompt through the gateway"),
+        Binding("l", "load", "Load", tooltip="Send load through the gateway, or stop it"),
+        Binding("d", "drill", "Drill", tooltip="Drain a region for a while and see what that does"),
+        Binding("escape,q", "leave", "Back", key_display="esc", tooltip="Leave the monitor"),
+    ]
+    header = query_one(MonitorHeader)
+    chart = query_one(Chart)
+    fleet = query_one(Fleet)
+    events_text = query_one("#events-text", Static)
+    details_text = query_one("#details-text", Static)
+
+    class AskModel(Message):
+        """A person wants to ask the model."""
+
+    class Why(Message):
+        """A person wants to know why something is not ready."""
+
+    class Left(Message):
+        """A person has seen enough."""
+
+    def __init__(self, looks: Looks) -> None:
+        super().__init__()
+        self.looks = looks
+        self.snapshot: Snapshot | None = None
+        """What is shown."""
+        self._history = History(looks.every_s)
+        self._feed = Feed()
+        self._happened: deque[Happening] = deque(maxlen=EVENTS)
+        self._measure, self._window_s, self._sort = "kv", WINDOWS_S[0], "name"
+        self._held = False
+        self._newest: Snapshot | None = None
+        self._failure = ""
+        self._test: Worker[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        yield MonitorHeader(markup=False)
+        yield Chart()
+        yield Fleet()
+        with Horizontal(id="below"):
+            with VerticalScroll(id="events") as box:
+                box.border_title = "events"
+                yield Static("looking …", id="events-text", markup=False)
+            with VerticalScroll(id="details"):
+                yield Static(id="details-text", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        if isinstance(self.looks, RecordedLooks):
+            self.looks.restart = self._begin_again
+        self.fleet.focus()
+        self._play()
+        self.set_interval(1.0, self._tick)
+
+    @work(group="looks", exclusive=True)
+    async def _play(self) -> None:
+        try:
+            await self.looks.play(self.take)
+        except McigError as error:
+            self._failure = error.message
+            self.notify(f"{error.message}\n{error.fix}".strip(), severity="error", timeout=12, markup=False)
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Take the next snapshot; while the picture is held it is kept for later."""
+        self._history.take(snapshot)
+        self._happened.extendleft(self._feed.take(snapshot))
+        self._newest = snapshot
+        if not self._held:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw the newest snapshot."""
+        if self._newest is None or not self.is_mounted:
+            return
+        self.snapshot = self._newest
+        self.chart.show(
+            picture(
+                self.snapshot,
+                self._history,
+                self._measure,
+                window_s=self._window_s,
+                every_s=self.looks.every_s,
+                only=self.fleet.only,
+            )
+        )
+        self.fleet.show(self.snapshot, self._history, self._sort)
+        self.events_text.update(events(self._happened))
+        self._tell_details()
+        self._tick()
+
+    def _begin_again(self, snapshots: Sequence[Snapshot]) -> None:
+        """Take up a recording at another place, with all that led to it."""
+        self._history, self._feed = History(self.looks.every_s), Feed()
+        self._happened.clear()
+        for snapshot in snapshots[-round(LONGEST_S / self.looks.every_s) :]:
+            self._history.take(snapshot)
+            self._happened.extendleft(self._feed.take(snapshot))
+            self._newest = snapshot
+        self.draw()
+
+    def _tick(self) -> None:
+        if self.snapshot is not None:
+            self.header.show(self.snapshot, self._state())
+
+    def _state(self) -> str:
+        """Whether the picture is live, held, old or recorded."""
+        if isinstance(self.looks, RecordedLooks):
+            at, length = clock(self.looks.position_s), clock(self.looks.length_s)
+            word = "paused" if self.looks.paused else f"x{self.looks.pace:g}"
+            return f"▸ recorded {self.looks.now.astimezone():%Y-%m-%d %H:%M:%S}  {at} of {length}  {word}"
+        if self._held or self.snapshot is None:
+            return f"‖ held{'' if self.snapshot is None else f' at {self.snapshot.at.astimezone():%H:%M:%S}'}"
+        age = (datetime.now(UTC) - self.snapshot.at).total_seconds()
+        if self._failure or age > LATE * self.looks.every_s + 5:
+            return f"! {age:.0f} s old"
+        return f"● live {self.snapshot.at.astimezone():%H:%M:%S}"
+
+    def _tell_details(self) -> None:
+        if self.snapshot is not None:
+            title, text = details(self.snapshot, self.fleet.selected)
+            self.query_one("#details").border_title = title
+            self.details_text.update(text)
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def help_text(self) -> tuple[str, str]:
+        """Title and text of the help page."""
+        return "The monitor", HELP
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """What the palette offers here."""
+        for name, measure in MEASURES.items():
+            yield SystemCommand(f"Chart: {measure.title}", "In the chart", lambda name=name: self._show_measure(name))
+        for name in SORTS:
+            yield SystemCommand(f"Sort by {name}", "The rows of the table", lambda name=name: self._show_sort(name))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What can be done here."""
+        del parameters
+        if action in {"seek", "pace"}:
+            return not self.looks.live
+        if action in {"ask_model", "load", "drill", "why"}:
+            return self.looks.live
+        return True
+
+    @on(Fleet.Selected)
+    def _selected(self) -> None:
+        if self.snapshot is not None:
+            self.fleet.show(self.snapshot, self._history, self._sort)
+        self._tell_details()
+
+    @on(Fleet.Zoomed)
+    def _zoomed(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        """Lay the rows out anew."""
+        self.call_after_refresh(self.draw)
+
+    def action_pause(self) -> None:
+        """Hold the picture, or go on."""
+        if isinstance(self.looks, RecordedLooks):
+            self.looks.toggle()
+            self._tick()
+            return
+        self._held = not self._held
+        self._tick() if self._held else self.draw()
+
+    def action_seek(self, by: int) -> None:
+        """Go on or back in a recording."""
+        if isinstance(self.looks, RecordedLooks):
+            self.looks.seek(by * SEEK_S)
+
+    def action_pace(self, by: int) -> None:
+        """Play a recording faster or slower."""
+        if isinstance(self.looks, RecordedLooks):
+            self.looks.change_pace(by)
+            self._tick()
+
+    def action_measure(self) -> None:
+        """Chart the next figure."""
+        self._show_measure(_next(list(MEASURES), self._measure))
+
+    def _show_measure(self, name: str) -> None:
+        self._measure = name
+        self.draw()
+
+    def action_window(self) -> None:
+        """Show more of the past, or the last two minutes again."""
+        self._window_s = _next(WINDOWS_S, self._window_s)
+        self.draw()
+
+    def action_sort(self) -> None:
+        """Sort by the next figure."""
+        self._show_sort(_next(list(SORTS), self._sort))
+
+    def _show_sort(self, name: str) -> None:
+        self._sort = name
+        self.notify(f"sorted by {name}", timeout=2)
+        self.draw()
+
+    def action_details(self) -> None:
+        """Details in the place of the events, where there is room for one only."""
+        self.toggle_class("-details")
+
+    def action_why(self) -> None:
+        """See the whole stack."""
+        self.post_message(self.Why())
+
+    def action_ask_model(self) -> None:
+        """Go on to the prompt panel."""
+        self.post_message(self.AskModel())
+
+    def action_leave(self) -> None:
+        """Leave; out of a zoom first. A load or a drill that goes on is stopped, and restores what it changed."""
+        if self.fleet.only is not None:
+            self.fleet.action_zoom()
+            return
+        self.workers.cancel_node(self)
+        self.post_message(self.Left())
+
+    @property
+    def _testing(self) -> bool:
+        return self._test is not None and not self._test.is_finished
+
+    @work(group="question")
+    async def action_load(self) -> None:
+        """Start load once that is confirmed, or stop it."""
+        if not isinstance(self.looks, LiveLooks):
+            return
+        if self._testing and self._test is not None:
+            self._test.cancel()
+            self._news("load or drill stopped")
+            return
+        text = (
+            f"{LOAD_RATE:g} requests a second for {LOAD_S:g} s, from a Job on the config cluster. The same key stops "
+            f"it. On the command line: mcig load {self.looks.stack.spec.name} --rate {LOAD_RATE:g} --seconds {LOAD_S:g}"
+        )
+        choices = (Choice("no", "Back", "primary"), Choice("yes", "Send load", "warning"))
+        if await self.app.push_screen_wait(Question("Send load through the gateway?", text, choices)) == "yes":
+            self._test = self._send_load()
+
+    @work(group="test", exclusive=True)
+    async def _send_load(self) -> None:
+        from backend.load import Load
+
+        if not isinstance(self.looks, LiveLooks):
+            return
+        try:
+            self._news(f"load of {LOAD_RATE:g} requests a second begins")
+            result = await self.looks.stack.load(Load(LOAD_RATE, LOAD_S), note=self._news)
+        except McigError as error:
+            self._news(f"{error.message} {error.fix}".strip())
+        else:
+            self._news("load has ended" if result.ok else "load has ended, and not well")
+
+    @work(group="question")
+    async def action_drill(self) -> None:
+        """Drain a region for a while, once that is confirmed."""
+        if not isinstance(self.looks, LiveLooks) or self._testing:
+            return
+        regions = sorted({cluster.region for cluster in self.looks.stack.spec.targets})
+        text = (
+            "The region is drained by policy for a minute under a light load, then restored. Stopping restores it too."
+        )
+        choices = (
+            Choice("no", "Back", "primary"),
+            *(Choice(region, f"Drain {region}", "warning") for region in regions),
+        )
+        chosen = await self.app.push_screen_wait(Question("Drain which region?", text, choices))
+        if chosen in regions:
+            self._test = self._drain(chosen)
+
+    @work(group="test", exclusive=True)
+    async def _drain(self, region: str) -> None:
+        from backend.load import Drill
+
+        if not isinstance(self.looks, LiveLooks):
+            return
+        try:
+            self._news(f"drill begins: {region} is drained")
+            result = await self.looks.stack.drill(Drill(region), note=self._news)
+        except McigError as error:
+            self._news(f"{error.message} {error.fix}".strip())
+        else:
+            lost = "an unknown number" if result.lost is None else str(result.lost)
+            self._news(f"drill has ended: {result.sent} requests sent, {lost} lost")
+
+    def _news(self, text: str) -> None:
+        from backend.monitor.feed import Tone
+
+        self._happened.appendleft(Happening(datetime.now(UTC), "test", text, Tone.NEWS))
+        self.events_text.update(events(self._happened))
+
+
+def _next(among: Sequence[Value], now: Value) -> Value:
+    return among[(among.index(now) + 1) % len(among)]
