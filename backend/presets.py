@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +132,8 @@ def available(places: Places) -> Iterator[Source]:
 
 def presets(places: Places) -> Iterator[Source]:
     """The presets: the user's own, then those of the package, each kind by name."""
+    from importlib.resources import files
+
     for path in _yaml_files(places.presets):
         yield _source("user preset", path)
     for item in sorted(files("presets").iterdir(), key=lambda item: item.name):

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.connect import Connection
     from backend.clients.inference import Answer
+    from backend.explain import Node
     from backend.load import Drill, DrillResult, Load, LoadResult, Point
     from backend.load.run import LoadTest
     from backend.monitor import Monitor
@@ -289,6 +290,7 @@ class Stack:
         standing = any(name.startswith("cluster/") for name in present)
         so_far = await self.spent() if standing else None
         passed = "" if so_far is None else self.guard_passed(so_far)
+        why = await self.explain() if standing else None
         return Status(
             self.spec.name,
             self.spec.target,
@@ -300,7 +302,16 @@ class Stack:
             spent=so_far,
             guard=self.spec.guard,
             guard_passed=passed,
+            why=why,
         )
+
+    async def explain(self) -> Node:
+        """What the cloud says of the stack's fleet, gateway, clusters and Pods, with cause and fix; reads only."""
+        from backend.explain import explain
+        from backend.explain.evidence import gather
+
+        snapshot = await self.monitor().look()
+        return explain(self.spec, self.connection.project, await gather(self.spec, self._clients, snapshot))
 
     def monitor(self) -> Monitor:
         """Give what looks at the stack's traffic, again and again; it changes nothing."""

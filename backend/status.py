@@ -17,6 +17,7 @@ from backend.money import HOURS_PER_DAY, Spent
 from backend.spec import Guard, Target
 
 if TYPE_CHECKING:
+    from backend.explain import Node
     from backend.resources.leftovers import Leftover
 
 
@@ -75,6 +76,8 @@ class Status:
     """The limits that the specification sets."""
     guard_passed: str = ""
     """Which of them are passed, in words; empty when none is."""
+    why: Node | None = None
+    """What the cloud says of its parts, with cause and fix; ``None`` while it has no cluster."""
 
     @property
     def as_wanted(self) -> bool:
@@ -88,6 +91,7 @@ class Status:
             "target": str(self.target),
             "resources": [asdict(item) for item in self.resources],
             "addresses": [asdict(item) for item in self.addresses],
+            "why": None if self.why is None else self.why.to_json(),
             "leftovers": [asdict(item) for item in self.leftovers],
             "cost": {
                 "estimate": True,

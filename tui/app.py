@@ -334,6 +334,14 @@ class McigApp(App[int]):
         if self.session.stack is not None:
             self._ask(self.session.stack)
 
+    def on_monitor_screen_why(self, event: MonitorScreen.Why) -> None:
+        """Tell what is not ready, and why."""
+        del event
+        from tui.screens.why import WhyScreen
+
+        if self.session.stack is not None:
+            self.push_screen(WhyScreen(self.session.stack))
+
     def on_monitor_screen_left(self, event: MonitorScreen.Left) -> None:
         """Back to where watching began."""
         del event

@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from backend.errors import McigError, PreflightRefused, SpecError, UsageError
@@ -126,8 +125,10 @@ def parser() -> argparse.ArgumentParser:
     exported = add("export", "write SPEC as scripts, Kubernetes manifests or Terraform", stack=True)
     exported.add_argument("--format", choices=FORMATS, required=True, help="what to write")
     exported.add_argument("--out", metavar="DIR", required=True, help="a new folder, or one of an earlier export")
-    replay = add("replay", "show a run once more, from its journal")
-    replay.add_argument("file", metavar="FILE", help="a journal, or the name of a stack for its latest run")
+    replay = add("replay", "show a run, or a recording of the monitor, once more")
+    replay.add_argument(
+        "file", metavar="FILE", help="a journal or a recording, or the name of a stack for its latest run"
+    )
     replay.add_argument("--speed", metavar="N|max", help="times faster than it was recorded; long runs take a minute")
     presets = add("presets", "list, show and keep specifications").add_subparsers(
         dest="presets", metavar="list|show|save|path|schema", required=True
@@ -201,6 +202,8 @@ class _Parser(argparse.ArgumentParser):
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             found = version("mcig")
         except PackageNotFoundError:

@@ -6,7 +6,6 @@ the standard error; a reader that went away (``| head``) silences the output and
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -61,10 +60,14 @@ class Console:
 
     def result(self, value: Any) -> None:
         """Give the result as one JSON document."""
+        import json
+
         self._write(self.out, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
     def line(self, value: Mapping[str, Any]) -> None:
         """Give one line of a result that comes as JSON lines."""
+        import json
+
         self._write(self.out, json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
     def ask(self, question: str) -> bool:

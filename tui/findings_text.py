@@ -34,7 +34,9 @@ def findings_lines(
         yield ""
         yield style.paint("heading", str(topic))
         for finding in here:
-            if finding.status != "ok" and finding not in off + waiting + follow + [one for many in alike for one in many]:
+            if finding.status != "ok" and finding not in off + waiting + follow + [
+                one for many in alike for one in many
+            ]:
                 yield from finding_lines(finding, style)
         for many in alike:
             yield from _group("unknown", f"{_counted(many)} could not be read: {many[0].cause}", style)

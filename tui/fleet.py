@@ -147,7 +147,7 @@ def _cluster(
     name = _layout(width)[2]
     title = cluster.name if len(cluster.name) + 4 <= name else short(cluster.name, name - 4)
     region = f" {cluster.region}" if len(title) + len(cluster.region) + 5 <= name else ""
-    head = ((f"{glyph} ", style), (title, "cluster"), (region, "quiet"))
+    head: tuple[Piece, ...] = ((f"{glyph} ", style), (title, "cluster"), (region, "quiet"))
     closed = " +" if fold and len(title) + len(region) + 4 <= name else ""
     left = name - 2 - len(title) - len(region) - len(closed)
     head = (*head, (closed + " " * max(left, 0), "quiet"))
@@ -176,7 +176,7 @@ def _figures(
     full = seen.kv_cache is not None and target is not None and seen.kv_cache >= target - 0.01
     cache = percent(seen.kv_cache)
     return (
-        (spark(values, length), "full" if full else "line"),
+        (spark(values, length), "line"),
         (f"{cache:>5}", "full" if full else ""),
         ("".join(f"{column.of(seen):>{column.width}}" for column in columns), ""),
     )

@@ -133,7 +133,7 @@ def _figures(result: LoadResult, style: Style) -> Iterator[str]:
     for each in result.clusters:
         yield (
             f"  {each.name:<15} {_percent(each.share)} of the requests ({each.requests:,.0f}), "
-            f"KV cache {_percent(each.kv_cache_mean)} on average, {_percent(each.kv_cache_peak)} at most"
+            f"KV cache {_percent(each.kv_cache_mean)} mean, {_percent(each.kv_cache_peak)} peak"
         )
 
 
@@ -146,10 +146,9 @@ def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
     sign = "succeeded" if result.ok else "failed"
     yield style.paint(sign, f"{style.glyph(sign)} {result.sent} requests sent, {lost} lost")
     if result.slowed is not None and result.slow_s is not None:
-        yield (
-            f"  {result.slowed:.0f} slowed: their first token took longer than any before, "
-            f"more than {result.slow_s * 1000:,.0f} ms in the model server"
-        )
+        slow = f"more than {result.slow_s * 1000:,.0f} ms in the model server"
+        said = f"{result.slowed:.0f} slowed: their first token took longer than any before, {slow}"
+        yield from style.wrap(said, first="  ", indent="    ")
     yield f"  {result.region} had {_percent(result.share_before)} of the requests before"
     if result.moved_s is None:
         yield from style.wrap(

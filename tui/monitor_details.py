@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from tui.monitor_text import UNKNOWN, count, latency, percent, ready
+from tui.monitor_text import UNKNOWN, count, latency, percent, ready, short
 
 if TYPE_CHECKING:
     from backend.monitor import ClusterSnapshot, ConditionSnapshot, PodSnapshot, Snapshot
     from backend.monitor.feed import Happening
 
+_LONGEST = 22
+"""Columns of a name within an event."""
 TONES = {"news": ("·", "$quiet"), "good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
 
@@ -26,7 +28,10 @@ def events(happened: Iterable[Happening]) -> Content:
         sign, style = TONES[one.tone]
         lines.append(
             Content.assemble(
-                (f"{one.at.astimezone():%H:%M:%S} ", "$quiet"), (f"{sign} ", style), (f"{one.where} ", "bold"), one.text
+                (f"{one.at.astimezone():%H:%M:%S} ", "$quiet"),
+                (f"{sign} ", style),
+                (f"{one.where} ", "bold"),
+                _shorter(one.text),
             )
         )
     return Content("\n").join(lines) if lines else Content.styled("nothing has happened yet", "$quiet")
@@ -53,8 +58,9 @@ def _cluster(cluster: ClusterSnapshot, snapshot: Snapshot) -> Content:
     ]
     if cluster.reason:
         lines.append(Content.assemble(("unknown: ", "$text-warning"), cluster.reason))
-    if cluster.drained:
-        lines.append(Content.assemble(("drained: ", "$text-warning"), cluster.drained))
+    drained = snapshot.gateway.drained.get(cluster.region) or snapshot.gateway.drained.get("*")
+    if drained:
+        lines.append(Content.assemble(("drained: ", "$text-warning"), drained))
     return Content("\n").join(lines)
 
 
@@ -91,10 +97,15 @@ def _gateway(snapshot: Snapshot) -> Content:
         wrong = [one for one in told if one.status == "False"]
         unknown = [one for one in told if one.status == "Unknown"]
         sign, style = ("✗", "$text-error") if wrong else ("?", "$text-warning") if unknown else ("✓", "$text-success")
-        words = ", ".join(f"not {one.type.rpartition('/')[2]}" for one in wrong or unknown) or "as it should be"
+        words = ", ".join(f"not {one.type.rpartition('/')[2]}" for one in wrong or unknown)
         lines.append(Content.assemble((f"{sign} ", style), (name, ""), (f"  {words}", "$quiet")))
         lines += [Content.assemble(("  ", ""), (one.message or one.reason, "$quiet")) for one in wrong]
     return Content("\n").join(lines) if lines else Content.styled("nothing is said of the gateway", "$quiet")
+
+
+def _shorter(text: str) -> str:
+    """A text whose long names are cut at their beginning."""
+    return " ".join(short(word, _LONGEST) if len(word) > _LONGEST and "-" in word else word for word in text.split(" "))
 
 
 def _fact(name: str, value: str) -> Content:

@@ -9,6 +9,7 @@ from tui.change_text import change_lines
 from tui.style import SHARED, Style, dates, duration, money, per_day
 
 if TYPE_CHECKING:
+    from backend.explain import Node
     from backend.status import Status
 
 DRILL = "mcig-drill-until"
@@ -30,6 +31,8 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
                 yield f"  {mark} {item.resource:<{width}}".rstrip()
                 drift = ((change["field"], change["before"], change["after"]) for change in item.drift)
                 yield from change_lines(drift, style, indent=" " * 15)
+    if status.why is not None:
+        yield from why_lines(status.why, style)
     yield ""
     for address in status.addresses:
         yield f"address in {address.region}: {address.address}, from here {address.base_url}"
@@ -41,6 +44,8 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
     missing = sum(item.state != "ready" for item in status.resources)
     if missing:
         yield f"{missing} of {len(status.resources)} are not as wanted; see `mcig plan {status.stack}`"
+    elif status.why is not None and status.why.state != "ready":
+        yield f"all {len(status.resources)} resources are as wanted, but not all is well: see why"
     else:
         yield f"all {len(status.resources)} resources are as wanted"
     if status.usd_per_hour:
@@ -49,6 +54,37 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
         limits = {"$": status.guard.usd, " h": status.guard.hours}
         said = [f"${value:,.2f}" if unit == "$" else f"{value:g} h" for unit, value in limits.items() if value]
         yield f"guard: {' or '.join(said)}, looked after only while mcig runs"
+
+
+def why_lines(node: Node, style: Style, *, whole: bool = False) -> Iterator[str]:
+    """The branches that are not ready down to their leaves, with cause and fix; with ``whole`` all of them."""
+    if node.state == "ready" and not whole:
+        return
+    yield ""
+    yield style.paint("heading", "why" if not whole else node.name)
+    told: set[tuple[str, str]] = set()
+    for child in node.children:
+        yield from _why(child, style, "  ", whole, told)
+
+
+def _why(node: Node, style: Style, indent: str, whole: bool, told: set[tuple[str, str]]) -> Iterator[str]:
+    if node.state == "ready" and not whole:
+        return
+    sign = {"ready": "succeeded", "not ready": "failed"}.get(node.state, "wait")
+    words = "" if node.state == "ready" else f" {node.state}"
+    yield from (
+        style.paint(sign if not node.children else "heading", line)
+        for line in style.wrap(f"{style.glyph(sign)} {node.name}{words}", first=indent, indent=f"{indent}  ")
+    )
+    if node.state != "ready" and not node.children and node.fix and (node.cause, node.fix) in told:
+        yield f"{indent}    cause and fix as above"
+    elif node.state != "ready" and not node.children:
+        told.add((node.cause, node.fix))
+        for label, text in (("says", node.said), ("cause", node.cause), ("fix", node.fix)):
+            if text:
+                yield from style.wrap(f"{label}: {text}", first=f"{indent}    ", indent=f"{indent}      ")
+    for child in node.children:
+        yield from _why(child, style, f"{indent}  ", whole, told)
 
 
 def _cost(status: Status) -> str:

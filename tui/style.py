@@ -11,9 +11,10 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from backend.engine.events import Action, Outcome
+if TYPE_CHECKING:
+    from backend.engine.events import Action, Outcome
 
 SHARED = "shared"
 """Name of the lane for what all regions share."""

@@ -42,6 +42,7 @@ class Kind:
 
 NAMESPACE = Kind("v1", "namespaces", False, "Namespace")
 POD = Kind("v1", "pods", True, "Pod")
+EVENT = Kind("v1", "events", True, "Event")
 SERVICE = Kind("v1", "services", True, "Service")
 CONFIG_MAP = Kind("v1", "configmaps", True, "ConfigMap")
 SECRET = Kind("v1", "secrets", True, "Secret")

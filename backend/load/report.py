@@ -17,6 +17,15 @@ HEAD = re.compile(r"^=+ *Serving Benchmark Result *=+ *$", re.MULTILINE)
 _FIGURE = re.compile(r"^([A-Z][^:\n]*?): +(\S+) *$", re.MULTILINE)
 _ERROR = re.compile(r"^[Ee]rror(?: \d+)?: (.+)$", re.MULTILINE)
 ERRORS_TOLD = 5
+_CAUSES = (
+    ("Failed to infer device type", "this version of vLLM's client does not start on a node without a GPU"),
+    ("gated repo", "the Hugging Face token may not read the model's tokenizer"),
+    ("401 Client Error", "the Hugging Face token is not accepted"),
+    ("unrecognized arguments", "this version of vLLM's client does not know an argument"),
+    ("invalid choice: 'bench'", "this version of vLLM has no client for load tests"),
+    ("Initial test run failed", "the gateway did not answer the first request"),
+)
+"""What a client's log holds when it fails, and what that means; the first that is found counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,11 @@ def parse(log: str) -> Report | None:
 def errors(log: str) -> tuple[str, ...]:
     """What the client says of requests that failed: the first few different sentences."""
     return tuple(dict.fromkeys(text.strip() for text in _ERROR.findall(log)))[:ERRORS_TOLD]
+
+
+def cause(log: str) -> str | None:
+    """Why a client failed, as far as its log tells."""
+    return next((meaning for sign, meaning in _CAUSES if sign in log), None)
 
 
 def _latency(figures: Mapping[str, str], name: str) -> Latency:

@@ -98,7 +98,10 @@ class LoadResult:
         return self.failure is None and self.report is not None and self.report.successful > 0
 
     def to_json(self) -> dict[str, Any]:
-        """The document of ``mcig load --json``."""
+        """The document of ``mcig load --json``: the wish, ``report`` as the client saw it, and what came to clusters.
+
+        ``region`` and ``address`` are where the requests went, ``cluster`` is where they came from.
+        """
         found = asdict(self)
         wish = found.pop("load")
         return {

@@ -217,6 +217,10 @@ class LoadTest:
         found = report.parse(log)
         spec, gateway = self._spec, None if self._snapshot is None else self._snapshot.gateway
         counts = [self.tally.counts.get(cluster.name) for cluster in spec.targets]
+        if failure is None and found is None:
+            failure = "its log has no report"
+        if failure is not None and (why := report.cause(log)) is not None:
+            failure = f"{why} ({failure})"
         last = [line for line in log.splitlines() if line.strip()][-LOG_LINES:]
         return LoadResult(
             stack=spec.name,
@@ -236,7 +240,7 @@ class LoadTest:
                 self._timeline,
             ),
             timeline=tuple(self._timeline),
-            failure=failure if failure is not None or found is not None else "its log has no report",
+            failure=failure,
             log=() if found is not None else tuple(last),
         )
 

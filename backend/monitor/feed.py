@@ -131,14 +131,12 @@ def _pod(before: PodSnapshot | None, now: PodSnapshot, first: bool) -> Iterator[
 
 
 def _gateway(before: GatewaySnapshot | None, now: GatewaySnapshot) -> Iterator[tuple[str, str, Tone]]:
-    states = {True: ("is healthy", Tone.GOOD), False: ("is not healthy", Tone.BAD)}
-    if before is None:
-        if now.healthy is not True:
-            words, tone = states.get(now.healthy, (f"is unknown: {now.reason or 'nothing is said of it'}", Tone.BAD))
-            yield "gateway", words, tone
-    elif now.healthy != before.healthy:
-        words, tone = states.get(now.healthy, (f"is unknown: {now.reason or 'nothing is said of it'}", Tone.BAD))
-        yield "gateway", words, tone
+    if now.healthy is None and (before is None or before.healthy is not None):
+        yield "gateway", f"is unknown: {now.reason or 'nothing is said of it'}", Tone.BAD
+    elif now.healthy is False and (before is None or before.healthy is not False):
+        yield "gateway", "is not healthy", Tone.BAD
+    elif now.healthy and before is not None and not before.healthy:
+        yield "gateway", "is healthy", Tone.GOOD
     known = {(one.object, one.type): one for one in before.conditions} if before else {}
     for one in now.conditions:
         old = known.get((one.object, one.type))
@@ -150,5 +148,10 @@ def _gateway(before: GatewaySnapshot | None, now: GatewaySnapshot) -> Iterator[t
             f"{said}: {one.message}" if one.message else said,
             Tone.BAD if one.status == "False" else Tone.GOOD,
         )
+    drained = before.drained if before else {}
+    for region in now.drained.keys() - drained.keys():
+        yield "gateway", f"{region} is drained: {now.drained[region]}", Tone.BAD
+    for region in drained.keys() - now.drained.keys():
+        yield "gateway", f"{region} has capacity again", Tone.GOOD
     if before is not None and now.target != before.target and now.target is not None:
         yield "gateway", f"fills clusters to {now.target:.0%} now", Tone.NEWS

@@ -12,6 +12,8 @@ from backend.clients.kinds import GATEWAY, Kind
 from backend.monitor.snapshot import ConditionSnapshot, PodSnapshot
 
 Object = Mapping[str, Any]
+DRILL_UNTIL = "mcig-drill-until"
+"""Annotation of a policy that a drill has changed."""
 
 
 def pod_seen(pod: Object) -> PodSnapshot:
@@ -30,6 +32,41 @@ def pod_seen(pod: Object) -> PodSnapshot:
         phase="Terminating" if ending else waiting or str(status.get("reason") or status.get("phase", "Unknown")),
         restarts=sum(int(one.get("restartCount") or 0) for one in containers),
     )
+
+
+def over(pod: Object) -> bool:
+    """Whether a Pod has ended for good; what stays of it is a record."""
+    return (pod.get("status") or {}).get("phase") in {"Failed", "Succeeded"}
+
+
+def lost(pod: Object) -> bool:
+    """Whether a Pod ended, or ends, because its machine went away, as Spot machines do.
+
+    Kubernetes says so in a condition (kubernetes.io/docs/concepts/workloads/pods/disruptions), older kubelets in a
+    reason.
+    """
+    status: Object = pod.get("status") or {}
+    told = {one.get("type"): one for one in status.get("conditions") or ()}
+    if (told.get("DisruptionTarget") or {}).get("status") == "True":
+        return True
+    return over(pod) and status.get("reason") in {"Terminated", "NodeShutdown", "Preempted", "Shutdown"}
+
+
+def policy_said(policy: Object) -> tuple[str | None, float | None, Mapping[str, str]]:
+    """Of a GCPBackendPolicy its mode, its target 0..1 for the KV cache, and the regions without capacity."""
+    default: Object = (policy.get("spec") or {}).get("default") or {}
+    percents = [one.get("maxUtilizationPercent") for one in default.get("customMetrics") or () if not one.get("dryRun")]
+    target = next((float(one) / 100 for one in percents if isinstance(one, int | float)), None)
+    until = (policy["metadata"].get("annotations") or {}).get(DRILL_UNTIL)
+    drill = f", by a drill until {until}" if until else ""
+    drained = {}
+    for scope in default.get("scopes") or ():
+        region = (scope.get("selector") or {}).get("gke.io/region")
+        if region and scope.get("capacityScalerPercent") == 0:
+            drained[str(region)] = f"{policy['metadata']['name']} gives it no capacity{drill}"
+    if default.get("capacityScalerPercent") == 0:
+        drained["*"] = f"{policy['metadata']['name']} gives no cluster capacity{drill}"
+    return default.get("balancingMode"), target, drained
 
 
 def conditions_of(kind: Kind, obj: Object) -> Iterator[ConditionSnapshot]:

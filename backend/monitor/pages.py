@@ -52,7 +52,8 @@ class Page:
 
 
 def read(text: str) -> Page:
-    """Read a page; lines that are not of Prometheus' text format are passed over."""
+    """Read a page; lines that are not of Prometheus' text format are passed over, and a last one that was cut off."""
+    text = text[: text.rfind("\n") + 1]
     gauges: dict[str, float] = {}
     counters: dict[str, float] = {}
     buckets: dict[str, dict[float, float]] = {}

@@ -29,21 +29,22 @@ class Work:
     """What was done in a window of time."""
 
     seconds: float
-    tokens: float
-    requests: float
+    tokens: float | None
+    """None where no page counts them."""
+    requests: float | None
     ttft: Mapping[float, float]
     """Buckets of the time to the first token, as in ``Page.buckets``."""
     between: Mapping[float, float]
 
     @property
-    def tokens_per_s(self) -> float:
+    def tokens_per_s(self) -> float | None:
         """Generated tokens a second."""
-        return self.tokens / self.seconds
+        return None if self.tokens is None else self.tokens / self.seconds
 
     @property
-    def requests_per_s(self) -> float:
+    def requests_per_s(self) -> float | None:
         """Finished requests a second."""
-        return self.requests / self.seconds
+        return None if self.requests is None else self.requests / self.seconds
 
 
 class Meter:
@@ -55,8 +56,17 @@ class Meter:
         self._last: Reading | None = None
 
     def take(self, reading: Reading) -> None:
-        """Add a reading; one that is not later than the one before starts anew."""
-        last, self._last = self._last, reading
+        """Add a reading; one that is not later than the one before starts anew.
+
+        A page that lacks counters which the one before had is half of one, and no reading at all.
+        """
+        last = self._last
+        if last is not None and last.page.counters.keys() - reading.page.counters.keys():
+            if reading.at - last.at > self._window_s:
+                self.lose()
+                self._last = None
+            return
+        self._last = reading
         if last is None:
             return
         seconds = reading.at - last.at
@@ -79,8 +89,8 @@ class Meter:
         steps = [work for _, work in self._steps]
         return Work(
             sum(each.seconds for each in steps),
-            sum(each.tokens for each in steps),
-            sum(each.requests for each in steps),
+            _sum([each.tokens for each in steps]),
+            _sum([each.requests for each in steps]),
             summed([each.ttft for each in steps]),
             summed([each.between for each in steps]),
         )
@@ -98,6 +108,14 @@ def _between(before: Page, after: Page, seconds: float) -> Work:
     )
 
 
-def _gained(before: Page, after: Page, counter: str) -> float:
-    old, new = before.counters.get(counter, 0.0), after.counters.get(counter, 0.0)
+def _gained(before: Page, after: Page, counter: str) -> float | None:
+    new = after.counters.get(counter)
+    if new is None:
+        return None
+    old = before.counters.get(counter, 0.0)
     return new if new < old else new - old
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -6,7 +6,7 @@ Invariant: unknown is None, with the reason beside it; it is never zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -62,8 +62,6 @@ class ClusterSnapshot:
     """Why the cluster cannot be seen."""
     lost: int = 0
     """Pods that lost their machine since the watching began, as spot machines do."""
-    drained: str | None = None
-    """Why the gateway sends it nothing, where a policy says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +85,14 @@ class GatewaySnapshot:
     """Region -> address."""
     healthy: bool | None
     mode: str
-    """The balancing mode of the specification."""
+    """The balancing mode, of the live policy where there is one."""
     target: float | None
     """KV-cache use 0..1 at which traffic spills over; None in another mode."""
     conditions: tuple[ConditionSnapshot, ...] = ()
     reason: str | None = None
+    """Why nothing is known of it."""
+    drained: Mapping[str, str] = field(default_factory=dict)
+    """Region -> why a policy lets it have no traffic."""
 
 
 @dataclass(frozen=True, slots=True)

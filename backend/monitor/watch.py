@@ -14,34 +14,26 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backend.clients.kinds import (
-    BACKEND_POLICY,
-    DEPLOYMENT,
-    GATEWAY,
-    HEALTH_CHECK_POLICY,
-    HTTP_ROUTE,
-    POD,
-    POOL_IMPORT,
-)
+from backend.clients.kinds import DEPLOYMENT, POD
 from backend.errors import McigError
-from backend.monitor.objects import conditions_of, gateway_healthy, pod_seen
+from backend.monitor.gateway import GatewayLook
+from backend.monitor.objects import lost, over, pod_seen
 from backend.monitor.pages import RUNNING, WAITING, Page, quantile, read, summed
 from backend.monitor.rates import Meter, Reading, Work
 from backend.monitor.snapshot import (
     ClusterSnapshot,
     CostSnapshot,
-    GatewaySnapshot,
     PodSnapshot,
     Snapshot,
 )
-from backend.spec import BalancingMode, ClusterSpec, GatewaySpec
+from backend.spec import ClusterSpec, GatewaySpec
 
 if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.kube import Kube
     from backend.status import Address
 
-POD_LIMIT_S = 1.5
+POD_LIMIT_S = 2.0
 """Seconds that one Pod's page may take."""
 CLUSTER_LIMIT_S = 4.0
 """Seconds that a cluster's list of Pods may take."""
@@ -63,6 +55,8 @@ class _Cluster:
     meters: dict[str, Meter] = field(default_factory=dict)
     wanted: int | None = None
     wanted_at: float = float("-inf")
+    lost: set[str] = field(default_factory=set)
+    """Pods that lost their machine."""
 
 
 class Monitor:
@@ -82,14 +76,11 @@ class Monitor:
         self._spec = spec
         self._clients = clients
         self._cost = cost
-        self._addresses = addresses
         self._where = where
-        self._known: dict[frozenset[str], Mapping[str, str]] = {}
         self._clock = clock
         self._now = now
         self._clusters = [_Cluster(cluster) for cluster in spec.targets]
-        self._gateway: GatewaySnapshot | None = None
-        self._gateway_at = float("-inf")
+        self._gateway = GatewayLook(spec, clients, addresses, clock)
         self._heard: Callable[[str, str, Page], None] = lambda cluster, pod, page: None
 
     def listen(self, heard: Callable[[str, str, Page], None]) -> None:
@@ -99,7 +90,7 @@ class Monitor:
     async def look(self) -> Snapshot:
         """Look once; rates need a second look. Raises nothing for what the world does."""
         clusters, gateway, cost = await asyncio.gather(
-            asyncio.gather(*map(self._look_at, self._clusters)), self._look_at_gateway(), self._cost()
+            asyncio.gather(*map(self._look_at, self._clusters)), self._gateway.look(), self._cost()
         )
         return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost, self._where)
 
@@ -119,7 +110,10 @@ class Monitor:
             for meter in cluster.meters.values():
                 meter.lose()
             reason = str(error) or f"no answer within {CLUSTER_LIMIT_S:.0f} s"
-            return ClusterSnapshot(cluster.spec.name, cluster.spec.region, 0, cluster.wanted, reason=reason)
+            gone = len(cluster.lost)
+            return ClusterSnapshot(cluster.spec.name, cluster.spec.region, 0, cluster.wanted, reason=reason, lost=gone)
+        cluster.lost |= {pod["metadata"]["name"] for pod in pods if lost(pod)}
+        pods = [pod for pod in pods if not over(pod)]
         names = {pod["metadata"]["name"] for pod in pods}
         cluster.meters = {name: cluster.meters.get(name) or Meter() for name in names}
         bound = asyncio.Semaphore(AT_ONCE)
@@ -184,52 +178,6 @@ class Monitor:
                 parts.append(part)
         return read(b"".join(parts).decode(errors="replace"))
 
-    async def _look_at_gateway(self) -> GatewaySnapshot:
-        if self._gateway is not None and self._clock() - self._gateway_at < OBJECTS_EVERY_S:
-            return self._gateway
-        spec = self._spec
-        custom = spec.balancing.mode is BalancingMode.CUSTOM_METRICS
-        percent = spec.balancing.max_utilization_percent if custom else None
-        blank = GatewaySnapshot({}, None, str(spec.balancing.mode), None if percent is None else percent / 100)
-        kube = self._clients.kube(spec.config_cluster)
-        kinds = (GATEWAY, HTTP_ROUTE, POOL_IMPORT, BACKEND_POLICY, HEALTH_CHECK_POLICY)
-        try:
-            async with asyncio.timeout(CLUSTER_LIMIT_S):
-                lists = await asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in kinds))
-        except (McigError, TimeoutError) as error:
-            why = str(error) or f"no answer within {CLUSTER_LIMIT_S:.0f} s"
-            return replace(self._gateway or blank, healthy=None, reason=why)
-        conditions = tuple(
-            one
-            for kind, objects in zip(kinds, lists, strict=True)
-            for obj in objects
-            for one in conditions_of(kind, obj)
-        )
-        gateway = next((obj for obj in lists[0] if obj["metadata"]["name"] == spec.gateway.name), None)
-        reason = f"Gateway {spec.gateway.name} is not there" if gateway is None else None
-        found = replace(
-            blank,
-            addresses=await self._regions(gateway),
-            healthy=gateway_healthy(conditions, spec.gateway.name),
-            conditions=conditions,
-            reason=reason,
-        )
-        self._gateway, self._gateway_at = found, self._clock()
-        return found
-
-    async def _regions(self, gateway: Object | None) -> Mapping[str, str]:
-        """Region -> address of the Gateway; which is which is asked again only when its addresses change."""
-        told = frozenset(
-            str(one["value"]) for one in ((gateway or {}).get("status") or {}).get("addresses") or () if "value" in one
-        )
-        if told and told not in self._known:
-            try:
-                found = await self._addresses()
-            except McigError:
-                return {}
-            self._known = {told: {one.region: one.address for one in found}}
-        return self._known.get(told, {})
-
 
 def _with_work(pod: PodSnapshot, work: Work) -> PodSnapshot:
     return replace(
@@ -259,6 +207,7 @@ def _together(cluster: _Cluster, pods: list[PodSnapshot], works: list[Work]) -> 
         ttft_p95_s=quantile(0.95, ttft),
         inter_token_p50_s=quantile(0.5, between),
         pods=tuple(pods),
+        lost=len(cluster.lost),
     )
 
 

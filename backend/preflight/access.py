@@ -225,7 +225,9 @@ def judge_policies(read: Mapping[str, Json | Gap], question: Question) -> Iterat
     for why_not in dict.fromkeys(gap.why for gap in gaps.values()):
         names = ", ".join(name for name, gap in gaps.items() if gap.why == why_not)
         text = f"{names} could not be read: {why_not}"
-        yield Finding("policy", Verdict.UNKNOWN, text, "a policy can forbid what is planned", None, TOPIC, cause=why_not)
+        yield Finding(
+            "policy", Verdict.UNKNOWN, text, "a policy can forbid what is planned", None, TOPIC, cause=why_not
+        )
 
 
 def _denied(name: str, policy: Json, question: Question) -> str:

@@ -1,7 +1,7 @@
 """Which findings only follow from another one, so that one fault is one failure.
 
-A project that is mistyped, or a region that does not exist, makes everything in it unknown or missing. Invariant: what is
-well stays well, and the failure that has to be mended first is never changed itself.
+A project that is mistyped, or a region that does not exist, makes everything in it unknown or missing. Invariant: what
+is well stays well, and the failure that has to be mended first is never changed itself.
 """
 
 from __future__ import annotations

@@ -77,10 +77,16 @@ def refused(failed: Sequence[Finding]) -> PreflightRefused:
     fixes = list(dict.fromkeys(one.fix for one in failed if one.fix))
     ignore = " ".join(f"--ignore {one.id}" for one in failed)
     fix = "; ".join(fixes) if fixes else "mend what is named above"
+    if any(one.startswith("mcig doctor ") and " --set " in one for one in fixes):
+        then = "then `mcig apply` with the same settings"
+    elif any(one.startswith("mcig apply ") for one in fixes):
+        then = "which applies with what mends it"
+    else:
+        then = "then the same command again"
     return PreflightRefused(
         f"{number} failed, so nothing is made\n{told}",
         cause=failed[0].why,
-        fix=f"{fix}; then the same command again, or with {ignore} all the same",
+        fix=f"{fix}; {then}; or the same command with {ignore} all the same",
     )
 
 

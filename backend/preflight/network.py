@@ -101,6 +101,8 @@ def _ordinary(cluster: ClusterSpec, subnetworks: Sequence[Json], *, auto: bool, 
         f"gcloud compute networks subnets create {wanted or network.vpc} --network={network.vpc} "
         f"--region={cluster.region} --range={free} --project={question.project}"
     )
+    if wanted is None:
+        fix += f" && {question.setting(network__subnetwork=network.vpc)}"
     return Finding(identity, Verdict.FAIL, text, why, fix, TOPIC)
 
 

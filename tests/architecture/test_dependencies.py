@@ -19,6 +19,7 @@ DOORS = (
     "backend.found",  # what there is on this machine before anything is asked
     "backend.presets",
     "backend.monitor",
+    "backend.explain",
     "backend.load",
     "backend.preflight",
     "backend.export",

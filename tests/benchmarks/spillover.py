@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-RATE, SECONDS = 40.0, 60.0
+SECONDS = 60.0
 SETTLED_S = 10.0
 """Seconds after the first spilled request from which the near region has to be at its target."""
 NEAR_BY = 0.07
@@ -34,6 +34,8 @@ class Policy:
 
     name: str
     settings: tuple[str, ...]
+    rate: float
+    """Requests a second: more than the near region may take, and less than both may."""
     target: float
     """What the near region is filled to."""
     per_endpoint: int | None = None
@@ -42,20 +44,21 @@ class Policy:
     def fill(self, cluster: Json, pods: int) -> float | None:
         """How full a cluster is at one look, as a fraction, in the policy's own measure."""
         if self.per_endpoint is None:
-            return cluster["kv_cache"]
+            return None if cluster["kv_cache"] is None else float(cluster["kv_cache"])
         if cluster["running"] is None:
             return None
-        return (cluster["running"] + (cluster["waiting"] or 0)) / (pods * self.per_endpoint)
+        return float(cluster["running"] + (cluster["waiting"] or 0)) / (pods * self.per_endpoint)
 
 
 POLICIES = (
-    Policy("CUSTOM_METRICS, KV cache 60 %", ("balancing.max_utilization_percent=60",), 0.6),
-    Policy("CUSTOM_METRICS, KV cache 30 %", ("balancing.max_utilization_percent=30",), 0.3),
+    Policy("CUSTOM_METRICS, KV cache 60 %", ("balancing.max_utilization_percent=60",), 26, 0.6),
+    Policy("CUSTOM_METRICS, KV cache 30 %", ("balancing.max_utilization_percent=30",), 15, 0.3),
     Policy(
-        "IN_FLIGHT, 40 an endpoint",
-        ("balancing.mode=IN_FLIGHT", "balancing.max_in_flight_requests_per_endpoint=40"),
+        "IN_FLIGHT, 30 an endpoint",
+        ("balancing.mode=IN_FLIGHT", "balancing.max_in_flight_requests_per_endpoint=30"),
+        22,
         1.0,
-        40,
+        30,
     ),
 )
 PODS = 2
@@ -83,15 +86,15 @@ class Found:
 
     def row(self) -> str:
         """A row of the table."""
-        cells = [self.policy.name, f"{self.before_s:.0f} s, {100 * self.fill_at:.0f} % full"]
+        cells = [self.policy.name, f"{self.policy.rate:g}/s", f"{self.before_s:.0f} s, {100 * self.fill_at:.0f} % full"]
         cells += [f"{100 * share:.0f} / {100 - 100 * share:.0f}" for share in self.shares]
         cells += [f"{100 * self.fill_after:.0f} % of {100 * self.policy.target:.0f} %", str(self.lost)]
         return f"| {' | '.join(cells)} |"
 
 
 HEAD = (
-    "| policy | near region alone | before | 10 s of spill-over | after | near region settles at | lost |\n"
-    "|---|---|---|---|---|---|---|"
+    "| policy | requests | near region alone | before | 10 s of spill-over | after | near region settles at | lost |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -132,7 +135,7 @@ def measured(policy: Policy, result: Json) -> Found:
 
 
 def _requests(look: Json) -> float:
-    return sum(each["requests"] for each in look["clusters"])
+    return sum(float(each["requests"]) for each in look["clusters"])
 
 
 def _share(looks: Sequence[Json], near: int) -> float:
@@ -143,7 +146,6 @@ def _share(looks: Sequence[Json], near: int) -> float:
 def main() -> int:
     """Measure and print; 0 when everything holds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args()
     found = []
@@ -152,7 +154,7 @@ def main() -> int:
             for policy in POLICIES:
                 settings = [part for one in policy.settings for part in ("--set", one)]
                 mcig(home, "apply", "rehearsal", "--yes", "--plain", "--speed", "max", *settings)
-                asked = ["--rate", str(options.rate), "--seconds", str(options.seconds), "--json"]
+                asked = ["--rate", str(policy.rate), "--seconds", str(options.seconds), "--json"]
                 found.append(measured(policy, json.loads(mcig(home, "load", *asked))))
         finally:
             mcig(home, "emulator", "stop")

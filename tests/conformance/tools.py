@@ -109,6 +109,10 @@ class Tools:
                 return json.loads(error.read())
 
     def gcloud(self, command: str) -> Done:
+        """One gcloud command as a line, without a shell."""
+        return self.gcloud_of(shlex.split(command.removeprefix("gcloud ").replace("\\\n", " "), comments=True))
+
+    def gcloud_of(self, arguments: list[str]) -> Done:
         """One gcloud command, forked from a process that has gcloud loaded."""
         if self._warm is None:
             self._warm = self._loaded_gcloud()
@@ -116,14 +120,14 @@ class Tools:
         assert self._warm.stdout is not None
         out, err = self.folder / "out", self.folder / "err"
         request = {
-            "argv": shlex.split(command.removeprefix("gcloud ").replace("\\\n", " "), comments=True),
+            "argv": arguments,
             "out": str(out),
             "err": str(err),
         }
         self._warm.stdin.write(json.dumps(request) + "\n")
         self._warm.stdin.flush()
         code = int(self._warm.stdout.readline())
-        return Done(command, code, out.read_text(), err.read_text())
+        return Done(shlex.join(["gcloud", *arguments]), code, out.read_text(), err.read_text())
 
     def _loaded_gcloud(self) -> subprocess.Popen[str]:
         assert GCLOUD is not None

@@ -71,6 +71,7 @@ async def test_gcloud_and_the_library_ask_under_different_versions(quotas: Any, 
 
 
 async def test_what_there_is_not_is_404_and_an_api_that_is_off_says_so(cloud: Any) -> None:
+    cloud.world.tables["services"]["cloudquotas.googleapis.com"] = {"state": "DISABLED"}
     error = await cloud.refused(403, "GET", f"{INFOS}/{H100}")
     assert error["details"][0]["reason"] == "SERVICE_DISABLED"
     cloud.enable("cloudquotas")

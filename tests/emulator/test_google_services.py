@@ -6,12 +6,13 @@ SERVICES = "/serviceusage/v1/projects/demo-project/services"
 QUICK = "dns.googleapis.com"
 
 
-async def test_a_fresh_project_has_the_basics_only(cloud: Any) -> None:
+async def test_a_fresh_project_has_the_basics_and_what_shows_quotas(cloud: Any) -> None:
     cloud.world.tables["services"].clear()
     answer = await cloud.ok("GET", SERVICES, filter="state:ENABLED")
     names = {one["config"]["name"] for one in answer["services"]}
     basics = ("cloudapis", "cloudresourcemanager", "servicemanagement", "serviceusage")
-    assert names == {f"{name}.googleapis.com" for name in basics}
+    looked_at = ("cloudbilling", "cloudquotas", "compute")
+    assert names == {f"{name}.googleapis.com" for name in (*basics, *looked_at)}
 
 
 async def test_an_enabling_counts_once_its_operation_is_done(cloud: Any) -> None:

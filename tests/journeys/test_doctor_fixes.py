@@ -3,120 +3,160 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.journeys.terminal import TIMEOUT_S, Terminal, Warm
+from backend.emulator import control
+from backend.preflight import CHECKS
+from tests.journeys.shell import Shell
+from tests.journeys.terminal import Warm
 
 H100 = "PREEMPTIBLE_NVIDIA_H100_GPUS"
-needs_gcloud = pytest.mark.skipif(shutil.which("gcloud") is None, reason="the fix is a gcloud command")
+AT = "/compute/v1/projects/demo-project"
+GKE = "/container/v1/projects/demo-project/locations"
+HUB = "/gkehub/v1/projects/demo-project/locations/global"
+MEMBERSHIP = f"{HUB}/memberships?membershipId=gke-east"
+LINK = "//container.googleapis.com/projects/demo-project/locations/us-east1/clusters/gke-east"
+CLUSTER = {
+    "name": "gke-east",
+    "initialNodeCount": 1,
+    "initialClusterVersion": "1.34.1-gke.1829001",
+    "releaseChannel": {"channel": "RAPID"},
+    "nodeConfig": {"machineType": "e2-standard-4"},
+}
+MINE = {"name": "mine", "autoCreateSubnetworks": False}
+REGIONAL = {
+    "name": "somebodys",
+    "ipCidrRange": "192.168.0.0/23",
+    "purpose": "REGIONAL_MANAGED_PROXY",
+    "role": "ACTIVE",
+    "network": "projects/demo-project/global/networks/default",
+}
 
 
-class Shell:
-    """A shell that is pointed at the emulated cloud, in which ``mcig`` is the code under test."""
+@dataclass(frozen=True)
+class Case:
+    """One fault, the check that tells of it, and whether its fix needs gcloud."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self.terminal = terminal
-        terminal.mcig("emulator", "start", "--detach", "--speed", "max")
-        programs = terminal.home / "bin"
-        programs.mkdir()
-        mcig = programs / "mcig"
-        root = Path(__file__).parents[2]
-        mcig.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m tui "$@"\n')
-        mcig.chmod(0o755)
-        path = f"{programs}{os.pathsep}{terminal.environ['PATH']}"
-        self.environ = terminal.environ | {"PATH": path, "NO_PROXY": "127.0.0.1"}
-        self._exports = terminal.mcig("emulator", "env").out
+    check: str
+    world: tuple[str, ...] = ()
+    """What is set, as ``mcig emulator set`` takes it."""
+    made: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """What somebody else has made: paths and bodies of requests."""
+    options: tuple[str, ...] = ()
+    """Settings of the specification."""
+    before: str = ""
+    """What the shell has been told before doctor."""
+    gcloud: bool = False
+    status: str = "fail"
 
-    def run(self, line: str, *, typed: str = "") -> str:
-        """Run a line after the exports of ``mcig emulator env``; fails when it does."""
-        script = f"{self._exports}\nexport MCIG_HOME={self.terminal.home}/mcig\nset -e\n{line}\n"
-        done = subprocess.run(
-            ["bash", "-c", script],
-            env=self.environ,
-            input=typed,
-            text=True,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
-    def doctor(self, *options: str) -> dict[str, dict[str, Any]]:
-        """Findings by id."""
-        checks = self.terminal.mcig("doctor", "rehearsal", "--json", *options, code=None).document["checks"]
-        return {check["id"]: check for check in checks}
-
-    def enable(self) -> None:
-        """Turn on what has to be on for anything to be read."""
-        for api in ("compute", "container", "gkehub", "cloudquotas", "cloudbilling"):
-            self.terminal.mcig("emulator", "set", f"service.{api}.googleapis.com=enabled")
+CASES = (
+    Case(f"quota/us-east4/{H100}", (f"quota.us-east4.{H100}=0",)),
+    Case("quota/global/CPUS_ALL_REGIONS", ("quota.global.CPUS_ALL_REGIONS=8",)),
+    Case("api/compute.googleapis.com", ("service.compute.googleapis.com=disabled",), gcloud=True, status="warn"),
+    Case(
+        "api/logging.googleapis.com",
+        ("service.logging.googleapis.com=disabled", "iam.deny=serviceusage.services.enable"),
+        gcloud=True,
+    ),
+    Case("permission/gkehub.memberships.create", ("iam.deny=gkehub.memberships.create",), gcloud=True),
+    Case("billing", ("billing=disabled",), gcloud=True),
+    Case("subnet/us-east4", made=((f"{AT}/regions/us-east4/subnetworks", REGIONAL),), gcloud=True),
+    Case("subnet/us-east4", options=("clusters.gke-east.proxy_subnet=10.150.0.0/23",)),
+    Case("network/absent", options=("network.vpc=absent",)),
+    Case("network/mine/us-east4", made=((f"{AT}/global/networks", MINE),), options=("network.vpc=mine",), gcloud=True),
+    Case(
+        "network/mine/us-east4",
+        made=((f"{AT}/global/networks", MINE),),
+        options=("network.vpc=mine", "network.subnetwork=nodes"),
+        gcloud=True,
+    ),
+    Case(
+        "name/membership/gke-east",
+        made=((MEMBERSHIP, {"endpoint": {"gkeCluster": {"resourceLink": LINK}}}),),
+        gcloud=True,
+    ),
+    Case(
+        "name/cluster/gke-east",
+        made=((f"{GKE}/us-east4/clusters", {"cluster": CLUSTER}),),
+        status="warn",
+    ),
+    Case("capacity/us-east4/a3-highgpu-2g", ("capacity.us-east4-a.a3-highgpu-2g=0",)),
+    Case("version/gke/us-east4", ("versions.us-east4.RAPID=1.33.5-gke.1125000",)),
+    Case("version/gke/us-east4", options=("versions.gke=1.99",)),
+    Case("version/metric", options=("model.image=vllm/vllm-openai:latest",), status="unknown"),
+    Case(
+        "region/us-east44",
+        options=("clusters.gke-east.region=us-east44", "clusters.gke-east.gpu_pool.zones=[us-east44-a]"),
+    ),
+    Case("machine-type/us-east4/z9-standard-4", options=("clusters.gke-east.default_pool.machine_type=z9-standard-4",)),
+    Case("machine-type/us-east4-z/a3-highgpu-2g", options=("clusters.gke-east.gpu_pool.zones=[us-east4-z]",)),
+    Case("model/memory/nvidia-h100-80gb", options=("model.max_model_len=900000",)),
+    Case("local/kubeconfig", before='export KUBECONFIG="$HOME"'),
+    Case("local/proxy", before="unset NO_PROXY no_proxy; export HTTPS_PROXY=http://127.0.0.1:9", status="warn"),
+)
+ELSEWHERE = {
+    "credentials": "signing in happens in a browser",
+    "project": "only the person knows which project is meant; the command lists them",
+    "policy": "an administrator of the organisation has to make an exception; the command shows the policy",
+    "limit": "fewer clusters are the only way",
+    "fleet": "somebody else's config cluster is never moved; the command shows it",
+    "huggingface": "a licence is accepted, and a token made, on a web page; a token is given by the keyboard",
+}
+"""Kinds of checks whose fix is a page, a key or another person, and why."""
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Shell]:
-    """One shell and one world for all; each test takes back what it set."""
-    terminal = Terminal(tmp_path_factory.mktemp("home"), warm)
-    made = Shell(terminal)
-    made.enable()
+    """One shell for all; each test begins with an empty world."""
+    made = Shell(tmp_path_factory.mktemp("home"), warm)
     yield made
-    terminal.close()
+    made.close()
 
 
-@pytest.mark.parametrize(
-    ("setting", "check"),
-    [
-        pytest.param(f"quota.us-east4.{H100}=0", f"quota/us-east4/{H100}", id="quota"),
-        pytest.param("quota.global.CPUS_ALL_REGIONS=8", "quota/global/CPUS_ALL_REGIONS", id="global quota"),
-        pytest.param(
-            "service.compute.googleapis.com=disabled", "api/compute.googleapis.com", id="API", marks=needs_gcloud
-        ),
-        pytest.param(
-            "iam.deny=gkehub.memberships.create",
-            "permission/gkehub.memberships.create",
-            id="permission",
-            marks=needs_gcloud,
-        ),
-    ],
-)
-def test_a_fix_of_the_project_makes_the_check_well(shell: Shell, setting: str, check: str) -> None:
-    shell.terminal.mcig("emulator", "set", setting)
-    found = shell.doctor()[check]
-    assert found["status"] != "ok"
-    shell.run(found["fix"])
-    assert shell.doctor()[check]["status"] == "ok"
-    shell.terminal.mcig("emulator", "set", f"{setting.partition('=')[0]}=usual")
-    shell.enable()
+def doctor(shell: Shell, case: Case, line: str = "") -> dict[str, dict[str, Any]]:
+    """Findings by id, from a line or from the case's own."""
+    options = " ".join(f"--set '{one}'" for one in ("beyond_catalog=true", *case.options))
+    ask = line or f"mcig doctor rehearsal {options}"
+    told = shell.run(f"{case.before or ':'}\n{ask} --json || [ $? = 4 ]")
+    return {one["id"]: one for one in json.loads(told[told.index("{\n") :])["checks"]}
 
 
-@pytest.mark.parametrize(
-    ("setting", "options", "check"),
-    [
-        ("capacity.us-east4-a.a3-highgpu-2g=0", (), "capacity/us-east4/a3-highgpu-2g"),
-        ("versions.us-east4.RAPID=1.33.5-gke.1125000", (), "version/gke/us-east4"),
-        (None, ("--set", "clusters.gke-east.proxy_subnet=10.150.0.0/23"), "subnet/us-east4"),
-        (None, ("--set", "network.vpc=absent"), "network/absent"),
-    ],
-)
-def test_a_fix_of_the_specification_makes_the_check_well(
-    shell: Shell, setting: str | None, options: tuple[str, ...], check: str
-) -> None:
-    if setting is not None:
-        shell.terminal.mcig("emulator", "set", setting)
-    found = shell.doctor(*options)[check]
-    assert found["status"] == "fail"
-    told = json.loads(shell.run(f"{found['fix']} --json"))["checks"]
-    assert not [one["id"] for one in told if one["status"] == "fail"]
-    if setting is not None:
-        shell.terminal.mcig("emulator", "set", f"{setting.partition('=')[0]}=usual")
+@pytest.mark.parametrize("case", CASES, ids=[f"{one.check} {' '.join(one.options)}".strip() for one in CASES])
+def test_a_fix_makes_the_check_well(shell: Shell, case: Case) -> None:
+    if case.gcloud and shutil.which("gcloud") is None:
+        pytest.skip("the fix is a gcloud command, and there is no gcloud")
+    shell.mend()
+    for setting in case.world:
+        control.put_setting(shell.tools.instance, setting)
+    for path, body in case.made:
+        assert "error" not in shell.tools.google("POST", path, body)
+    found = doctor(shell, case)[case.check]
+    assert found["status"] == case.status
+    fix = found["fix"]
+    if "mcig doctor" in fix and "--request" not in fix:
+        first, _, looked = fix.rpartition(" && ")
+        again = doctor(shell, case, f"{first or ':'} > /dev/null; {looked}")
+        assert {one["status"] for one in again.values() if one["id"].startswith(case.check)} <= {"ok"}
+        assert "fail" not in {one["status"] for one in again.values()} or case.check == "network/mine/us-east4"
+        return
+    if case.check.startswith("local/"):
+        assert doctor(shell, case, f"{fix}; mcig doctor rehearsal")[case.check]["status"] == "ok"
+        return
+    shell.run(fix)
+    assert doctor(shell, case)[case.check]["status"] == "ok"
+
+
+def test_every_kind_of_check_has_a_fix_that_was_run_or_a_reason_why_not() -> None:
+    kinds = {identity.partition("/")[0] for check in CHECKS for identity in check.ids.split(", ")}
+    run = {case.check.partition("/")[0] for case in CASES}
+    assert kinds == run | set(ELSEWHERE)
+    assert not run & set(ELSEWHERE)
 
 
 def test_a_token_is_given_without_showing_it(shell: Shell) -> None:

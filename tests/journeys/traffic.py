@@ -21,6 +21,8 @@ from tests.journeys.terminal import TIMEOUT_S, Terminal
 
 SETTLE_S = 20.0
 """Seconds of wall clock within which a change has to show in the traffic."""
+PATIENCE_S = 10.0
+"""Seconds after which a client gives up."""
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
@@ -58,18 +60,23 @@ class Serving:
 
     def patch(self, default: dict[str, Any]) -> None:
         """Change `spec.default` of the backend policy by a merge patch."""
-        (name,) = self.kubectl("gke-west", "get", "gcpbackendpolicies", "-o", "name").split()
+        found = json.loads(self.kubectl("gke-west", "get", "gcpbackendpolicies", "-o", "json"))["items"]
+        (name,) = (
+            f"gcpbackendpolicy/{each['metadata']['name']}"
+            for each in found
+            if each["spec"]["targetRef"]["kind"] == "GCPInferencePoolImport"
+        )
         change = json.dumps({"spec": {"default": default}})
         self.kubectl("gke-west", "patch", name, "--type", "merge", "-p", change)
 
     def asked(self, region: str, count: int = 1, **body: Any) -> Counter[int]:
-        """Status -> how many of so many requests at once through a region's address got it."""
+        """Status -> how many of so many requests at once through a region's address got it; 0 is none in time."""
         return asyncio.run(self._ask(f"{self.doors[region]}/completions", count, body))
 
-    def answered(self) -> Counter[str]:
-        """Cluster -> requests that its model servers have finished, by their own counters."""
+    def answered(self, *clusters: str) -> Counter[str]:
+        """Cluster -> requests that its model servers have finished, by their own counters; all clusters unless told."""
         found: Counter[str] = Counter()
-        for cluster in self._servers:
+        for cluster in clusters or self._servers:
             names = self.kubectl(
                 cluster, "get", "pods", "-l", "app=vllm-llama3-8b-instruct", "-o", "jsonpath={.items[*].metadata.name}"
             )
@@ -100,9 +107,13 @@ class Serving:
         wanted = {"model": "food-review-1", "prompt": "pizza", "max_tokens": 2} | body
 
         async def one(http: aiohttp.ClientSession) -> int:
-            async with http.post(url, json=wanted) as response:
-                await response.read()
-                return response.status
+            try:
+                async with http.post(url, json=wanted) as response:
+                    await response.read()
+                    return response.status
+            except TimeoutError:
+                return 0
 
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        patience, many = aiohttp.ClientTimeout(total=PATIENCE_S), aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(timeout=patience, connector=many) as http:
             return Counter(await asyncio.gather(*(one(http) for _ in range(count))))

@@ -37,8 +37,23 @@ def test_what_is_well_is_counted_and_what_waits_is_told_once() -> None:
     assert text.isascii()
 
 
+def test_what_one_refusal_leaves_unknown_is_told_once_and_what_follows_names_what_comes_first() -> None:
+    refused = [
+        Finding(f"quota/{one}", Verdict.UNKNOWN, f"{one} is unknown", "why", "ask", Topic.GPU, cause="Internal error.")
+        for one in ("A", "B", "C")
+    ]
+    after = Finding("region/mars", Verdict.UNKNOWN, "unread", "why", None, Topic.GPU, follows="project")
+    text = "\n".join(findings_lines([*refused, after], stack="demo", where="a cloud", style=Style()))
+    assert "unknown 3 x quota could not be read: Internal error." in text
+    assert text.count("fix: ask") == 1
+    assert "not to be known before project is mended: region" in text
+    assert "A is unknown" not in text
+    alone = "\n".join(findings_lines(refused[:1], stack="demo", where="a cloud", style=Style()))
+    assert "A is unknown" in alone
+
+
 def test_the_summary_counts_every_finding_once() -> None:
-    assert summary(FOUND) == "1 failed, 3 ok, 1 APIs to turn on first, 1 to be read then."
+    assert summary(FOUND) == "1 failed, 3 ok, 1 API to turn on first, 1 to be read then."
     assert summary([]) == "Nothing was checked."
 
 

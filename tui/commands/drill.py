@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from backend.errors import UsageError
 from tui.invocation import Exit, Invocation, speed
-from tui.load_text import drill_lines
 
 if TYPE_CHECKING:
     from backend.load import Drill, DrillResult
@@ -24,6 +23,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(invocation: Invocation, options: argparse.Namespace) -> int:
     """Run a drill and report."""
     from backend.load import Drill
+    from tui.load_text import drill_lines
 
     spec = invocation.spec(options.spec)
     given = {name: value for name in ("rate", "seconds") if (value := getattr(options, name)) is not None}

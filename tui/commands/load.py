@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tui.invocation import Exit, Invocation, speed
-from tui.load_text import headline, load_lines, moment
 
 if TYPE_CHECKING:
     from backend.load import Load, LoadResult, Point
@@ -33,6 +32,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(invocation: Invocation, options: argparse.Namespace) -> int:
     """Run a load test and show what it did."""
     from backend.load import Load
+    from tui.load_text import load_lines
 
     spec = invocation.spec(options.spec)
     lengths = {
@@ -51,6 +51,7 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
 
 async def _load(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, wish: Load) -> LoadResult:
     from backend.stack import open_stack
+    from tui.load_text import headline, moment
 
     console = invocation.console
     pace = None if options.speed is None else speed(options.speed)

@@ -1,4 +1,4 @@
-"""replay: show a run once more, from its journal.
+"""replay: show a run once more from its journal, or a stack's traffic from a recording of the monitor.
 
 Invariant: no cloud is asked, and nothing is written.
 """
@@ -14,19 +14,27 @@ from tui.invocation import Exit, Invocation, speed
 
 if TYPE_CHECKING:
     from backend.engine.events import Event
+    from backend.monitor import Snapshot
 
-_FIX = "mcig replay FILE, or the name of a stack for its latest run"
+_FIX = "mcig replay FILE, of a run or of `mcig monitor --record`; or the name of a stack for its latest run"
 
 
 def run(invocation: Invocation, options: argparse.Namespace) -> int:
-    """Play a journal on the run screen; as lines of text or JSON where no screen is wanted or to be had."""
+    """Play a file on its screen; as lines of text or JSON where no screen is wanted or to be had."""
     path = journal_of(options.file, invocation)
     pace = None if options.speed is None else speed(options.speed)
+    without_screen = (
+        getattr(options, "plain", False) or not invocation.console.terminal or not invocation.console.style.unicode
+    )
+    snapshots = _snapshots(path)
+    if snapshots is not None:
+        _watch(invocation, snapshots, pace, without_screen=without_screen)
+        return Exit.DONE
     events = _events(path)
     if invocation.json:
         for event in events:
             invocation.console.line(event.to_json())
-    elif getattr(options, "plain", False) or not invocation.console.terminal or not invocation.console.style.unicode:
+    elif without_screen:
         _print(invocation, events)
     else:
         from tui.replay_app import ReplayApp
@@ -45,6 +53,32 @@ def journal_of(name: str, invocation: Invocation) -> Path:
     if not runs:
         raise UsageError(f"there is no journal {name}", cause="it is neither a file nor a stack that was run", fix=_FIX)
     return runs[-1]
+
+
+def _snapshots(path: Path) -> list[Snapshot] | None:
+    """What a recording of the monitor holds; ``None`` for a file that is none. Raises ``UsageError``."""
+    from backend.monitor import recording
+
+    try:
+        return recording.read(path) if recording.is_recording(path) else None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be played", cause=str(error), fix=_FIX) from error
+
+
+def _watch(invocation: Invocation, snapshots: list[Snapshot], pace: float | None, *, without_screen: bool) -> None:
+    if invocation.json:
+        for snapshot in snapshots:
+            invocation.console.line(snapshot.to_json())
+    elif without_screen:
+        from tui.monitor_text import monitor_lines
+
+        for snapshot in snapshots:
+            invocation.console.say_all(monitor_lines(snapshot, invocation.console.style))
+    else:
+        from tui.looks import PACES, RecordedLooks
+        from tui.replay_app import ReplayApp
+
+        ReplayApp(RecordedLooks(snapshots, pace=min(pace or 1.0, PACES[-1]))).run()
 
 
 def _events(path: Path) -> list[Event]:

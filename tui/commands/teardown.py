@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.engine.events import Action, Verb
 from backend.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,6 +108,8 @@ UNKNOWN: dict[str, Any] = {"remains": None, "leftovers": None}
 
 async def remains(stack: Stack, made: Plan) -> Remains | None:
     """Look at what a finished destroy left; ``None`` after an apply."""
+    from backend.engine.events import Action, Verb
+
     if made.verb is not Verb.DESTROY:
         return None
     kept = tuple(

@@ -72,7 +72,9 @@ class MonitorScreen(Screen[None]):
         Binding("v", "measure", "View", tooltip="Chart the next figure: share, requests, waiting, latency"),
         Binding("w", "window", "Window", show=False, tooltip="Two minutes, ten, half an hour, an hour"),
         Binding("s", "sort", "Sort", show=False, tooltip="Sort rows by name, KV cache, requests, waiting, latency"),
-        Binding("e", "details", "Details", show=False, tooltip="Details of the selected row in the place of the events"),
+        Binding(
+            "e", "details", "Details", show=False, tooltip="Details of the selected row in the place of the events"
+        ),
         Binding("y", "why", "Why", tooltip="The whole stack, with cause and fix for what is not ready"),
         Binding("p", "ask_model", "Ask", tooltip="Send a prompt through the gateway"),
         Binding("l", "load", "Load", tooltip="Send load through the gateway, or stop it"),

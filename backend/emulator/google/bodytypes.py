@@ -2,7 +2,7 @@
 
 Service Usage, Resource Manager, IAM and Compute Engine are small enough here to be read field by field, so that no
 handler meets a list where it expects a text. Bodies of the other APIs are looked at on their first level only: the
-rest is `schema.py`'s.
+rest is `schema.py`'s. No enumeration is listed: a client may send its name or its number.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 
 from backend.emulator.google.errors import ApiError, invalid
 
-_TEXT, _NUMBER, _FLAG, _MESSAGE = "TYPE_STRING", "TYPE_INT32", "TYPE_BOOL", "message"
+_TEXT, _FLAG, _MESSAGE = "TYPE_STRING", "TYPE_BOOL", "message"
+_NUMBER, _LONG = "TYPE_INT32", "TYPE_INT64"
+_BITS = {_NUMBER: 31, _LONG: 63}
 _KINDS: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -23,7 +25,8 @@ _KINDS: dict[str, str] = {
         ),
         _TEXT,
     ),
-    **dict.fromkeys(("nodeCount", "pageSize", "preferredValue", "requestedPolicyVersion", "size", "version"), _NUMBER),
+    **dict.fromkeys(("nodeCount", "pageSize", "requestedPolicyVersion", "size", "version"), _NUMBER),
+    "preferredValue": _LONG,
     **dict.fromkeys(("autoCreateSubnetworks", "disableDependentServices", "privateIpGoogleAccess"), _FLAG),
     **dict.fromkeys(
         (
@@ -71,15 +74,15 @@ def _fits(value: Any, kind: str) -> bool:
             return isinstance(value, str)
         case "TYPE_BOOL":
             return isinstance(value, bool)
-        case "TYPE_INT32":
+        case "TYPE_INT32" | "TYPE_INT64":
             number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
-            return number is not None and abs(number) < 2**31
+            return number is not None and abs(number) < 2 ** _BITS[kind]
         case _:
             return isinstance(value, dict)
 
 
 def _number(value: Any) -> int | None:
-    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value) else None
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value) else None
 
 
 def _wrong(place: str, kind: str, value: Any) -> ApiError:

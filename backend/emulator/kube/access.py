@@ -17,6 +17,12 @@ CALLER = "rehearsal@example.com"
 Denies = Callable[[str], bool]
 """Whether a permission is taken away from the caller."""
 
+PUBLIC_PATHS = (
+    "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version",
+    "/version/",
+)  # fmt: skip
+"""What system:discovery and system:public-info-viewer let anyone read."""
+
 _VERBS: Mapping[str, str] = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PERMITS: Mapping[str, str] = {"patch": "update", "watch": "list", "deletecollection": "delete"}
 """Verbs that another verb's permission covers."""
@@ -54,6 +60,35 @@ def check(denies: Denies, method: str, place: Target, *, watch: bool) -> None:
     permission = permission_of(place.kind, verb, place.subresource)
     if denies(permission):
         raise _refusal(place, verb, permission)
+
+
+def answered(denies: Denies, registry: Registry, kind: Kind, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The status of a review that a client sends to learn who it is or what it may do; None for another kind."""
+    if kind.kind == "SelfSubjectAccessReview":
+        return review(denies, registry, (asked.get("spec") or {}).get("resourceAttributes") or {})
+    if kind.kind == "SelfSubjectRulesReview":
+        return rules(denies, registry)
+    if kind.kind == "SelfSubjectReview":
+        return {"userInfo": {"username": CALLER, "groups": ["system:authenticated"]}}
+    return None
+
+
+def rules(denies: Denies, registry: Registry) -> dict[str, Any]:
+    """The status of a SelfSubjectRulesReview: what the cluster itself grants to anyone it knows.
+
+    What IAM grants is not in it, on GKE either: an authorizer that answers by webhook cannot list its rules.
+    """
+    resource_rules = [
+        {"verbs": ["create"], "apiGroups": [kind.group], "resources": [kind.plural]}
+        for kind in registry
+        if kind.kind.startswith("SelfSubject") and not denies(permission_of(kind, "create"))
+    ]
+    return {
+        "resourceRules": resource_rules,
+        "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": list(PUBLIC_PATHS)}],
+        "incomplete": True,
+        "evaluationError": "webhook authorizer does not support user rule resolution",
+    }
 
 
 def review(denies: Denies, registry: Registry, attributes: Mapping[str, Any]) -> dict[str, Any]:

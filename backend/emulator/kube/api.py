@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from backend.emulator.kube import access, answers, body, discovery, errors, openapi, options, paging, target
+from backend.emulator.kube.events import EVENTS, expire
 from backend.emulator.kube.nodeproxy import NodeProxy
 from backend.emulator.kube.scale import scale_of
 from backend.emulator.kube.store import Store
@@ -128,6 +129,8 @@ class ApiServer:
     async def _collection(self, request: web.Request, place: Target) -> web.StreamResponse:
         verbs = place.kind.verbs
         if request.method == "GET" and "list" in verbs:
+            if place.resource == EVENTS:
+                expire(self._store)
             match = options.selection(request, place)
             if options.flag(request, "watch"):
                 return await watch(request, self._store, place, match)

@@ -20,7 +20,7 @@ from backend.emulator.loading import load
 
 _QUANTITY_MAPS = frozenset({"allocatable", "allocatedResources", "capacity", "hard", "limits", "overhead", "requests"})
 _QUANTITIES = frozenset({"averageValue", "divisor", "sizeLimit"})
-_PREFIX = re.compile(r"^(Core)?V\d+((alpha|beta)\d+)?")
+_PREFIX = re.compile(r"^(Core|Events)?V\d+((alpha|beta)\d+)?")
 _OPEN = Schema({"x-kubernetes-preserve-unknown-fields": True})
 _SCALARS: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},

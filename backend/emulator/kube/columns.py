@@ -174,8 +174,20 @@ def _event_object(obj: Object, _now: float) -> str:
     return f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}"
 
 
+def _event_source(obj: Object, _now: float) -> str:
+    source = obj.get("source") or {}
+    named = (source.get("component") or obj.get("reportingComponent"), source.get("host"))
+    return ", ".join(str(one) for one in named if one)
+
+
+def _first_seen(obj: Object, now: float) -> str:
+    return since(obj.get("firstTimestamp") or obj.get("eventTime"), now)
+
+
 def _last_seen(obj: Object, now: float) -> str:
-    return since(obj.get("lastTimestamp") or obj.get("eventTime") or obj.get("firstTimestamp"), now)
+    last = since(obj.get("lastTimestamp") or obj.get("eventTime") or obj.get("firstTimestamp"), now)
+    count = obj.get("count") or 1
+    return f"{last} (x{count} over {_first_seen(obj, now)})" if count > 1 else last
 
 
 def _created(obj: Object, _now: float) -> str:
@@ -255,7 +267,12 @@ COLUMNS: dict[str, tuple[tuple[str, int, Cell], ...]] = {
         ("Type", 0, _at("type", default="")),
         ("Reason", 0, _at("reason", default="")),
         ("Object", 0, _event_object),
+        ("Subobject", 1, _at("involvedObject", "fieldPath", default="")),
+        ("Source", 1, _event_source),
         ("Message", 0, _at("message", default="")),
+        ("First Seen", 1, _first_seen),
+        ("Count", 1, _at("count", default=1)),
+        ("Name", 1, _at("metadata", "name")),
     ),
     "coordination.k8s.io/leases": (("Holder", 0, _at("spec", "holderIdentity", default="")), _AGE),
     "rbac.authorization.k8s.io/roles": (("Created At", 0, _created),),

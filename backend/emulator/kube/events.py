@@ -21,6 +21,17 @@ MOST = 1000
 _CLUSTER_SCOPED = "default"
 """The namespace of events about objects that have none."""
 
+_RENAMED = {
+    "count": "deprecatedCount",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "involvedObject": "regarding",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "message": "note",
+    "reportingComponent": "reportingController",
+    "source": "deprecatedSource",
+}
+"""Fields whose name in events.k8s.io/v1 is another (k8s.io/kubernetes/pkg/apis/events/v1/conversion.go)."""
+
 Object = dict[str, Any]
 
 
@@ -49,7 +60,7 @@ class News:
 
 
 def reference(obj: Mapping[str, Any], container: str = "") -> Object:
-    """The ObjectReference of an object, or of one of a Pod's containers (a field path such as spec.containers{main})."""
+    """The ObjectReference of an object; ``container`` is the path of one of a Pod's, such as spec.containers{main}."""
     meta = obj["metadata"]
     found = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": meta["name"], "uid": meta["uid"]}
     for name in ("namespace", "resourceVersion"):
@@ -103,9 +114,15 @@ def expire(store: Shelf) -> None:
         store.commit(EVENTS, "DELETED", event, event)
 
 
+def regarding(event: Mapping[str, Any]) -> Object:
+    """A core/v1 Event in the form of events.k8s.io/v1."""
+    told = {_RENAMED.get(name, name): value for name, value in event.items()}
+    return {**told, "apiVersion": "events.k8s.io/v1"}
+
+
 def _seen(event: Mapping[str, Any]) -> str:
     """When an event was last written, in a form that sorts."""
-    return max(event["metadata"]["creationTimestamp"], str(event.get("lastTimestamp") or ""))
+    return max(str(event["metadata"]["creationTimestamp"]), str(event.get("lastTimestamp") or ""))
 
 
 def _identity(news: News) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.emulator.kube.events import EVENTS
 from backend.emulator.kube.registry import CRDS, Registry, from_crd
 from backend.emulator.kube.watch import Event, History
 
@@ -53,7 +54,10 @@ class Objects:
         return datetime.fromtimestamp(self.now() + later, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def commit(self, resource: str, event: str, new: Object, before: Object | None) -> Object:
-        """Writes an object as it is, for the layers above; ``event`` is ADDED, MODIFIED or DELETED."""
+        """Writes an object as it is, for the layers above; ``event`` is ADDED, MODIFIED or DELETED.
+
+        Events wake nobody: they follow from what did, and nothing follows from them.
+        """
         self.revision += 1
         new = {**new, "metadata": {**new["metadata"], "resourceVersion": str(self.revision)}}
         key = (new["metadata"].get("namespace") or "", new["metadata"]["name"])
@@ -62,7 +66,8 @@ class Objects:
         else:
             self._objects.setdefault(resource, {})[key] = new
         self.history.record(Event(self.revision, event, resource, new, before))
-        self._touch()
+        if resource != EVENTS:
+            self._touch()
         return new
 
     def register(self, crd: Mapping[str, Any]) -> None:

@@ -70,6 +70,8 @@ _MESSAGES: Mapping[str, Mapping[int, Field]] = {
     },
     "Job": {1: ("metadata", _META), 2: ("spec", {6: ("template", _TEMPLATE), 7: ("backoffLimit", _NUMBER)})},
     "ServiceAccount": {1: ("metadata", _META)},
+    "SelfSubjectReview": {1: ("metadata", _META)},
+    "SelfSubjectRulesReview": {1: ("metadata", _META), 2: ("spec", {1: ("namespace", _TEXT)})},
     "SelfSubjectAccessReview": {
         1: ("metadata", _META),
         2: (

@@ -43,11 +43,18 @@ class Kind:
     model: str | None = None
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     columns: Mapping[str, tuple[Column, ...]] = field(default_factory=dict)
+    other_form_of: str = ""
+    """The resource whose objects these are, when they are another kind's in another form."""
 
     @property
     def resource(self) -> str:
         """``GROUP/PLURAL``."""
         return f"{self.group}/{self.plural}"
+
+    @property
+    def stored(self) -> str:
+        """The resource under which the objects are kept."""
+        return self.other_form_of or self.resource
 
     @property
     def custom(self) -> bool:
@@ -100,6 +107,16 @@ BUILT_IN: tuple[Kind, ...] = (
     _kind("", "v1", "Secret", "secrets"),
     _kind("", "v1", "ServiceAccount", "serviceaccounts", "sa"),
     _kind("", "v1", "Event", "events", "ev", model="CoreV1Event"),
+    _kind(
+        "events.k8s.io",
+        "v1",
+        "Event",
+        "events",
+        "ev",
+        model="EventsV1Event",
+        verbs=("get", "list", "watch"),
+        other_form_of="/events",
+    ),
     _kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subresources=_STATUS),
     _kind(
         "apps", "v1", "Deployment", "deployments", "deploy", categories=("all",), subresources=_SCALE, generation=True
@@ -152,13 +169,13 @@ BUILT_IN: tuple[Kind, ...] = (
         categories=("api-extensions",),
         generation=True,
     ),
-    _kind(
-        "authorization.k8s.io",
-        "v1",
-        "SelfSubjectAccessReview",
-        "selfsubjectaccessreviews",
-        namespaced=False,
-        verbs=("create",),
+    *(
+        _kind(group, "v1", name, f"{name.lower()}s", namespaced=False, verbs=("create",))
+        for group, name in (
+            ("authorization.k8s.io", "SelfSubjectAccessReview"),
+            ("authorization.k8s.io", "SelfSubjectRulesReview"),
+            ("authentication.k8s.io", "SelfSubjectReview"),
+        )
     ),
 )
 

@@ -7,7 +7,7 @@ A custom resource has the printer columns of its definition, or its age alone; b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backend.emulator.kube.columns import COLUMNS, age, since
@@ -26,18 +26,21 @@ def table(
     *,
     now: float,
     include: str = "Metadata",
+    show: Callable[[Object], Object] = lambda obj: obj,
 ) -> dict[str, Any]:
     """A meta.k8s.io/v1 Table of objects; ``now`` is the unix time that ages are counted to.
 
-    ``include`` says what is in a row beside its cells: None, Metadata or Object.
+    ``include`` says what is in a row beside its cells: None, Metadata or Object, which ``show`` puts in its form.
     """
     if kind.custom:
         columns = [_NAME, *kind.columns.get(version, (Column("Age", "date", ".metadata.creationTimestamp"),))]
         rows = [[obj["metadata"]["name"], *(_cell(obj, column, now) for column in columns[1:])] for obj in objects]
     else:
-        made = COLUMNS.get(kind.resource, (("Age", 0, age),))
-        columns = [_NAME, *(Column(name, "string", "", priority) for name, priority, _ in made)]
-        rows = [[obj["metadata"]["name"], *(cell(obj, now) for _, _, cell in made)] for obj in objects]
+        made = COLUMNS.get(kind.stored, (("Age", 0, age),))
+        if not any(name == _NAME.name for name, _, _ in made):
+            made = ((_NAME.name, 0, lambda obj, _now: obj["metadata"]["name"]), *made)
+        columns = [Column(name, "string", "", priority) for name, priority, _ in made]
+        rows = [[cell(obj, now) for _, _, cell in made] for obj in objects]
     definitions = [
         {
             "name": column.name,
@@ -49,7 +52,8 @@ def table(
         for column in columns
     ]
     listed = [
-        {"cells": cells} | ({} if include == "None" else {"object": obj if include == "Object" else _partial(obj)})
+        {"cells": cells}
+        | ({} if include == "None" else {"object": show(obj) if include == "Object" else _partial(obj)})
         for cells, obj in zip(rows, objects, strict=True)
     ]
     return {

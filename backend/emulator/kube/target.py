@@ -25,8 +25,8 @@ class Target:
 
     @property
     def resource(self) -> str:
-        """``GROUP/PLURAL``."""
-        return self.kind.resource
+        """``GROUP/PLURAL`` of the objects that are meant."""
+        return self.kind.stored
 
 
 def parse(path: str, registry: Registry) -> Target:

@@ -56,6 +56,15 @@ class History:
             raise expired(revision, self.floor)
         return [event for event in self._events if event.revision > revision and event.resource == resource]
 
+    def after(self, revision: int) -> list[Event]:
+        """All events after a revision that are still kept, the oldest first."""
+        found: list[Event] = []
+        for event in reversed(self._events):
+            if event.revision <= revision:
+                break
+            found.append(event)
+        return found[::-1]
+
     @contextmanager
     def follow(self, resource: str) -> Iterator[asyncio.Queue[Event | None]]:
         """A queue of the events to come; None in it means that the server stops."""

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from backend.emulator.kube import body, errors, tables
+from backend.emulator.kube.answers import versioned
 from backend.emulator.kube.objects import Object, Objects
 from backend.emulator.kube.selectors import Match
 from backend.emulator.kube.target import Target
@@ -118,16 +119,24 @@ class _View:
         return body.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
 
     def _line(self, event: str, seen: Mapping[str, Any]) -> bytes:
-        obj: Object = {**seen, "apiVersion": self._place.kind.api_version(self._place.version)}
+        obj: Object = dict(seen)
         if self._table:
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             obj = self._rows([obj], meta)
             if not self._columns:
                 obj["columnDefinitions"] = None
             self._columns = False
+        else:
+            obj = versioned(obj, self._place)
         return body.dumps({"type": event, "object": obj}) + b"\n"
 
     def _rows(self, objects: list[Object], meta: Mapping[str, Any]) -> Object:
         return tables.table(
-            self._place.kind, self._place.version, objects, meta, now=self._store.now(), include=self._include
+            self._place.kind,
+            self._place.version,
+            objects,
+            meta,
+            now=self._store.now(),
+            include=self._include,
+            show=lambda obj: versioned(dict(obj), self._place),
         )

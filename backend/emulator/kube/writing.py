@@ -52,9 +52,8 @@ class Writer:
         """POST of a new object."""
         obj = await body.read_object(request)
         validation.typed(place.kind, place.version, obj)
-        if place.kind.plural == "selfsubjectaccessreviews":
-            attributes = (obj.get("spec") or {}).get("resourceAttributes") or {}
-            status = access.review(self._denies, self._store.registry, attributes)
+        status = access.answered(self._denies, self._store.registry, place.kind, obj)
+        if status is not None:
             return body.answer(request, {**obj, "status": status}, status=201)
         _put_in_place(place, obj)
         schema = await self._schema(place.kind, place.version)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.emulator.serving import bench
-from backend.load.report import Latency, errors, parse
+from backend.load.report import Latency, cause, errors, parse
 
 NAMES = {
     "Successful requests:": "successful",
@@ -123,3 +123,9 @@ def test_the_emulated_clients_report_is_read() -> None:
 def test_errors_are_told_once_each() -> None:
     log = "Error 0: Service Unavailable\nError 1: Service Unavailable\nError 2: Gateway Timeout\n"
     assert errors(log) == ("Service Unavailable", "Gateway Timeout")
+
+
+def test_a_known_failure_is_explained() -> None:
+    log = "RuntimeError: Failed to infer device type, please set the environment variable"
+    assert cause(log) == "this version of vLLM's client does not start on a node without a GPU"
+    assert cause("Segmentation fault") is None

@@ -16,7 +16,7 @@ from backend.clients import Clients
 from backend.clients.connect import emulated
 from backend.places import Places
 from backend.preflight import Finding, Survey, Topic, Verdict
-from backend.resources.services import WANTED
+from backend.resources.services import ON_BY_DEFAULT, WANTED
 from backend.spec import GatewaySpec
 
 if TYPE_CHECKING:
@@ -65,13 +65,15 @@ class Surveyed:
 
 @pytest.fixture
 async def fresh(tmp_path: Path) -> AsyncIterator[Surveyed]:
-    """A new project: most APIs are off."""
+    """A project in which nobody has done anything: no API is on that has to be turned on."""
     from backend.emulator.server import Emulator
 
     places = Places.of({"MCIG_HOME": str(tmp_path / "home")})
     async with Emulator(tmp_path / "emulator", speed=math.inf) as running:
         connection = emulated(running.url, running.world.token, project="demo-project")
         clients = Clients(connection)
+        for name in (*WANTED - ON_BY_DEFAULT, "cloudbilling.googleapis.com"):
+            running.world.tables["services"][name] = {"state": "DISABLED"}
         survey = Survey(clients, places=places, environ={"PATH": "", "HOME": str(tmp_path)})
         yield Surveyed(running, survey, places)
         await survey.close()

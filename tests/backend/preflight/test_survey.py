@@ -67,9 +67,10 @@ async def test_an_api_that_cannot_be_turned_on_fails(fresh: Surveyed) -> None:
     fresh.set("iam.deny=serviceusage.services.enable")
     found = await fresh.found(topics=(Topic.PROJECT,))
     assert found["api/compute.googleapis.com"].status is Verdict.FAIL
-    assert found["api/compute.googleapis.com"].fix == (
-        "gcloud services enable compute.googleapis.com --project=demo-project"
-    )
+    fix = found["api/compute.googleapis.com"].fix or ""
+    grant, _, enable = fix.partition(" && ")
+    assert "--role=roles/serviceusage.serviceUsageAdmin" in grant
+    assert enable == "gcloud services enable compute.googleapis.com --project=demo-project"
 
 
 async def test_a_quota_that_nobody_shows_is_unknown(healthy: Surveyed) -> None:
@@ -169,6 +170,21 @@ async def test_a_wrong_project_or_login_is_a_finding(
     assert [one.id for one in found if one.status is Verdict.FAIL] == [check]
     await survey.close()
     await clients.close()
+
+
+async def test_what_only_follows_from_a_wrong_region_is_no_failure_of_its_own(healthy: Surveyed) -> None:
+    east = "clusters.gke-east"
+    found = await healthy.found(
+        "beyond_catalog=true", f"{east}.region=us-east44", f"{east}.gpu_pool.zones=[us-east44-a]"
+    )
+    (failure,) = (one for one in found.values() if one.status is Verdict.FAIL)
+    assert failure.id == "region/us-east44"
+    assert failure.fix is not None
+    assert failure.fix.endswith(f"--set {east}.region=us-east4 --set '{east}.gpu_pool.zones=[us-east4-a]'")
+    lost = [one for one in found.values() if one.follows]
+    assert {one.follows for one in lost} == {"region/us-east44"}
+    assert {one.id.partition("/")[0] for one in lost} == {"quota", "machine-type", "capacity", "network", "version"}
+    assert not [one.id for one in found.values() if one.status is Verdict.UNKNOWN and not one.follows]
 
 
 async def test_an_api_that_never_answers_is_unknown(healthy: Surveyed, monkeypatch: pytest.MonkeyPatch) -> None:

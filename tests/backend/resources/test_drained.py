@@ -64,7 +64,6 @@ async def test_a_drill_adds_its_fields_and_gives_them_back(
     after = await policy_of(spec, kube)
     assert after["spec"] == before["spec"]
     assert until(after) is None
-    assert row.wanted
 
 
 async def test_what_a_killed_drill_left_is_told_and_mended(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backend.clients import Clients
+from backend.emulator import settings
+from backend.emulator.server import Emulator
 from backend.engine.events import Verb
 from backend.errors import OperationFailed
 from backend.resources.services import DOCUMENTED, ON_BY_DEFAULT, WANTED, Apis, EnabledServices
@@ -22,11 +24,20 @@ def test_what_is_wanted_fits_one_request_and_holds_all_that_the_document_names()
     assert {f"{name}.googleapis.com" for name in DOCUMENTED} < WANTED
 
 
+@pytest.fixture
+def unused(emulator: Emulator) -> None:
+    """A project in which nobody has done anything yet."""
+    for name in WANTED - ON_BY_DEFAULT:
+        settings.put(emulator.world, f"service.{name}=disabled")
+
+
+@pytest.mark.usefixtures("unused")
 async def test_a_fresh_project_has_nothing_of_it(row: EnabledServices) -> None:
     assert await row.observe() is None
     assert row.diff(None).action == "create"
 
 
+@pytest.mark.usefixtures("unused")
 async def test_what_is_missing_is_enabled_in_one_operation(row: EnabledServices, clients: Clients) -> None:
     await clients.services.enable(["container.googleapis.com", "compute.googleapis.com"])
     seen = await row.observe()

@@ -13,6 +13,7 @@ from backend.emulator.kube.controllers import (
     autoscaler,
     dataplane,
     deployments,
+    events,
     exports,
     fleet,
     gateways,
@@ -46,6 +47,7 @@ CONTROLLERS = (
     gateways,
     routes,
     dataplane,
+    events,
 )
 """In the order in which one's work is the next one's input; Deployments come again to report what became of their
 Pods.

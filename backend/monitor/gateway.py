@@ -1,0 +1,103 @@
+"""How the gateway is, and what its policy says now: the part of a snapshot that the config cluster tells.
+
+Invariant: what the live policy says wins over the specification; while the config cluster does not answer, what was
+known stays, its health alone is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from backend.clients.kinds import BACKEND_POLICY, GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE, POOL_IMPORT
+from backend.errors import McigError
+from backend.monitor.objects import conditions_of, gateway_healthy, policy_said
+from backend.monitor.snapshot import GatewaySnapshot
+from backend.spec import BalancingMode, GatewaySpec
+
+if TYPE_CHECKING:
+    from backend.clients import Clients
+    from backend.status import Address
+
+LIMIT_S = 4.0
+"""Seconds that a look may take."""
+EVERY_S = 10.0
+"""Seconds between two looks."""
+KINDS = (GATEWAY, HTTP_ROUTE, POOL_IMPORT, BACKEND_POLICY, HEALTH_CHECK_POLICY)
+
+Object = Mapping[str, Any]
+
+
+class GatewayLook:
+    """Looks at the gateway's objects; what it saw holds for ``EVERY_S``."""
+
+    def __init__(
+        self,
+        spec: GatewaySpec,
+        clients: Clients,
+        addresses: Callable[[], Awaitable[Sequence[Address]]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._clients = clients
+        self._addresses = addresses
+        self._clock = clock
+        self._regions: dict[frozenset[str], Mapping[str, str]] = {}
+        self._seen: GatewaySnapshot | None = None
+        self._seen_at = float("-inf")
+
+    async def look(self) -> GatewaySnapshot:
+        """The gateway as it is; raises nothing for what the world does."""
+        if self._seen is not None and 0 <= self._clock() - self._seen_at < EVERY_S:
+            return self._seen
+        spec = self._spec
+        kube = self._clients.kube(spec.config_cluster)
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                lists = await asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in KINDS))
+        except (McigError, TimeoutError) as error:
+            why = str(error) or f"{spec.config_cluster} does not answer within {LIMIT_S:.0f} s"
+            return replace(self._seen or self._blank(), healthy=None, reason=why)
+        conditions = tuple(
+            one
+            for kind, objects in zip(KINDS, lists, strict=True)
+            for obj in objects
+            for one in conditions_of(kind, obj)
+        )
+        gateway = next((obj for obj in lists[0] if obj["metadata"]["name"] == spec.gateway.name), None)
+        found = replace(
+            self._blank(),
+            addresses=await self._by_region(gateway),
+            healthy=None if gateway is None else gateway_healthy(conditions, spec.gateway.name),
+            conditions=conditions,
+            reason=f"Gateway {spec.gateway.name} is not there" if gateway is None else None,
+        )
+        for policy in lists[3]:
+            if ((policy.get("spec") or {}).get("targetRef") or {}).get("name") == spec.pool.name:
+                mode, target, drained = policy_said(policy)
+                found = replace(found, mode=mode or found.mode, target=target, drained=drained)
+        self._seen, self._seen_at = found, self._clock()
+        return found
+
+    def _blank(self) -> GatewaySnapshot:
+        """What the specification alone says."""
+        balancing = self._spec.balancing
+        percent = balancing.max_utilization_percent if balancing.mode is BalancingMode.CUSTOM_METRICS else None
+        return GatewaySnapshot({}, None, str(balancing.mode), None if percent is None else percent / 100)
+
+    async def _by_region(self, gateway: Object | None) -> Mapping[str, str]:
+        """Region -> address of the Gateway; which is which is asked again only when its addresses change."""
+        told = frozenset(
+            str(one["value"]) for one in ((gateway or {}).get("status") or {}).get("addresses") or () if "value" in one
+        )
+        if told and told not in self._regions:
+            try:
+                async with asyncio.timeout(LIMIT_S):
+                    found = await self._addresses()
+            except (McigError, TimeoutError):
+                return {}
+            self._regions = {told: {one.region: one.address for one in found}}
+        return self._regions.get(told, {})

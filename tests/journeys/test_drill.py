@@ -1,0 +1,50 @@
+"""A region is drained on purpose: what that does to requests, and what a killed drill leaves for the next command."""
+
+from tests.journeys.terminal import Terminal, kill
+
+REGION = "us-east4"
+
+
+def test_traffic_moves_and_comes_back_and_nothing_is_lost(terminal: Terminal) -> None:
+    terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max")
+    told = terminal.mcig("drill", "rehearsal", "--region", REGION, "--seconds", "12", "--rate", "8", "--json").document
+    assert (told["sent"], told["lost"], told["restored"]) == (96, 0, True)
+    assert told["share_before"] == 1
+    assert told["moved_s"] is not None and told["moved_s"] < 4
+    assert told["back_s"] is not None
+    assert told["slowed"] is not None
+    west = next(each for each in told["load"]["clusters"] if each["name"] == "gke-west")
+    assert 0.2 < west["share"] < 0.8, "half of the time everything went there"
+    planned = terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json").document
+    assert {step["action"] for step in planned["steps"]} == {"no-op"}
+
+
+def test_a_killed_drill_is_seen_and_restored(terminal: Terminal) -> None:
+    terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max")
+    run = terminal.start("drill", "rehearsal", "--region", REGION, "--seconds", "12")
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "is drained" in line:
+            break
+    assert kill(run).code == -9
+
+    status = terminal.mcig("status", "rehearsal").out
+    assert "a drill drains a region until" in status
+    assert "--only backend-policy" in status
+    again = terminal.mcig("drill", "rehearsal", "--region", REGION, code=1)
+    assert "drained already" in again.err
+    planned = terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json", code=3).document
+    (step,) = [step for step in planned["steps"] if step["resource"] == "backend-policy"]
+    assert step["action"] == "update"
+    assert any("mcig-drill-until" in change["field"] for change in step["drift"])
+
+    terminal.mcig("apply", "rehearsal", "--yes", "--json", "--only", "backend-policy")
+    terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json")
+    assert "a drill" not in terminal.mcig("status", "rehearsal").out
+
+
+def test_a_region_that_cannot_be_drained_is_refused(terminal: Terminal) -> None:
+    refused = terminal.mcig("drill", "rehearsal", "--region", "asia-east1", code=2)
+    assert "no model servers in asia-east1" in refused.err
+    short = terminal.mcig("drill", "rehearsal", "--region", REGION, "--seconds", "2", code=2)
+    assert "too short" in short.err
