@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,6 @@ from backend.spec import DEFAULT_IN_FLIGHT, DEFAULT_UTILIZATION_PERCENT, Gateway
 
 EACH = "clusters[]."
 """How the path of a field begins that every cluster has."""
-ZONES_PER_REGION = 3
-"""Zones in which a regional cluster has nodes of its default pool."""
 MODE_FIELDS = {
     "CUSTOM_METRICS": ("balancing.max_utilization_percent", DEFAULT_UTILIZATION_PERCENT),
     "IN_FLIGHT": ("balancing.max_in_flight_requests_per_endpoint", DEFAULT_IN_FLIGHT),
@@ -225,41 +223,6 @@ class Draft:
             self.data[str(before[0])] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hourly:
-    """What a specification costs by the hour on Google Cloud."""
-
-    usd: float
-    """Of what has a price."""
-    idle_usd: float
-    """Of that, for GPUs that no model server uses."""
-    idle_gpus: int
-    unknown: tuple[str, ...]
-    """Machine types without a price."""
-
-
-def hourly(spec: GatewaySpec) -> Hourly:
-    """Estimate from the catalogue's prices what a specification costs by the hour in life."""
-    usd, idle_usd, idle_gpus = 0.0, 0.0, 0
-    unknown: dict[str, None] = {}
-    for cluster in spec.clusters:
-        default = catalog.price(cluster.default_pool.machine_type, cluster.region)
-        if default is None:
-            unknown[cluster.default_pool.machine_type] = None
-        usd += catalog.cluster_fee() + (default or 0) * cluster.default_pool.nodes_per_zone * ZONES_PER_REGION
-        pool = cluster.gpu_pool
-        if pool is None:
-            continue
-        price = catalog.price(pool.machine_type, cluster.region, pool.provisioning)
-        if price is None:
-            unknown[pool.machine_type] = None
-        idle = max(0, pool.gpus - spec.replicas(cluster))
-        usd += (price or 0) * pool.nodes * len(pool.zones)
-        idle_gpus += idle
-        idle_usd += (price or 0) * idle / pool.accelerators_per_node
-    return Hourly(usd, idle_usd, idle_gpus, tuple(unknown))
-
-
 def covers(path: str, other: str) -> bool:
     """Whether a field's path is that of another or stands above it; ``clusters[]`` stands for every cluster."""
     wanted, found = path.replace("[]", "[0]"), other
@@ -290,17 +253,6 @@ def _first_pool(accelerator: str) -> dict[str, Any]:
         "provisioning": "spot",
         "reservation": None,
     }
-
-
-def settings(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """The ``--set`` values that lead from one specification's data to another's, where only plain values differ."""
-    for key in after:
-        path = f"{above}{key}"
-        old, new = before.get(key), after[key]
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from settings(old, new, f"{path}.")
-        elif old != new:
-            yield f"{path}={new if isinstance(new, str) else json.dumps(new)}"
 
 
 @dataclass(frozen=True, slots=True)

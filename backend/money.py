@@ -34,6 +34,8 @@ class Costs:
     """GKE's fee for clusters."""
     idle: float
     """The part of ``gpus`` for GPUs that no model server takes."""
+    idle_gpus: int
+    """How many those are."""
     unpriced: tuple[str, ...]
     """Machine types and ways to buy whose price is unknown."""
     dated: tuple[date, date]
@@ -90,6 +92,7 @@ class Spent:
 def costs(spec: GatewaySpec) -> Costs:
     """What a specification costs while it stands."""
     gpus = nodes = idle = at_list = 0.0
+    idle_gpus = 0
     unpriced: dict[str, None] = {}
     listed = True
     for cluster in spec.clusters:
@@ -101,17 +104,20 @@ def costs(spec: GatewaySpec) -> Costs:
             continue
         pool = cluster.gpu_pool
         machines = pool.nodes * len(pool.zones)
+        unused = max(0, pool.gpus - spec.replicas(cluster))
+        idle_gpus += unused
         price = catalog.price(pool.machine_type, cluster.region, pool.provisioning)
         full = catalog.price(pool.machine_type, cluster.region, Provisioning.ON_DEMAND)
         if price is None:
             unpriced[f"{pool.machine_type} as {pool.provisioning}"] = None
         else:
             gpus += price * machines
-            idle += price * max(0, pool.gpus - spec.replicas(cluster)) / pool.accelerators_per_node
+            idle += price * unused / pool.accelerators_per_node
         listed = listed and full is not None
         at_list += (full or 0.0) * machines
     fees = catalog.cluster_fee() * len(spec.clusters)
-    return Costs(gpus, at_list if listed else None, nodes, fees, idle, tuple(unpriced), catalog.prices_dated())
+    full_price = at_list if listed else None
+    return Costs(gpus, full_price, nodes, fees, idle, idle_gpus, tuple(unpriced), catalog.prices_dated())
 
 
 def spent(spec: GatewaySpec, clusters: Iterable[Mapping[str, Any]], now: datetime | None = None) -> Spent:

@@ -25,7 +25,7 @@ from backend.engine.forecast import Forecast
 from backend.engine.plan import Plan
 from backend.engine.plan import plan as make_plan
 from backend.engine.resource import Resource
-from backend.errors import ServiceDisabled, StockOut
+from backend.errors import ServiceDisabled, StockOut, UsageError
 from backend.lock import StackLock
 from backend.money import Costs, Spent
 from backend.only import known, restrict
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from backend.monitor import Monitor
     from backend.preflight import Finding, Survey, Topic
     from backend.resources.leftovers import Leftover
+    from backend.resources.sharing import Teardown
 
 SERVICES = "services"
 """Id of the row that turns APIs on."""
@@ -73,6 +74,7 @@ class Stack:
         retirement: Retirement | None = None,
         survey: Survey | None = None,
         token: SecretStr | None = None,
+        another: Callable[[Teardown], Stack] | None = None,
     ) -> None:
         self.spec = spec
         """The specification, with its project filled in."""
@@ -84,6 +86,7 @@ class Stack:
         self._retirement = retirement
         self._survey = survey
         self._token = token
+        self._another = another
         self._ignore: tuple[str, ...] = ()
         self._prompts = Prompts(spec, connection=connection, clients=clients, resources=self._resources)
 
@@ -117,6 +120,17 @@ class Stack:
     def guard_passed(self, so_far: Spent) -> str:
         """Which limits of the specification's guard are passed, in words; empty when none is."""
         return money.over(self.spec.guard, so_far, rehearsed=self.connection.speed is not None)
+
+    def taking(self, *, shared: bool = False, adopted: bool = False) -> Stack:
+        """The same stack over the same connections, whose destroy takes more; see ``open_stack``.
+
+        Raises ``UsageError`` for a stack that ``open_stack`` did not make.
+        """
+        from backend.resources.sharing import Teardown
+
+        if self._another is None:
+            raise UsageError("what a destroy takes is settled already", fix=f"mcig destroy {self.spec.name} -h")
+        return self._another(Teardown(shared=shared, adopted=adopted))
 
     async def plan(self, verb: Verb = Verb.APPLY, *, only: str | None = None) -> Plan:
         """Look at the cloud and say what a run would do, and how long it would take.
@@ -263,14 +277,15 @@ class Stack:
         ]
         return alternatives(spec, cluster, out=out if tried else ())
 
-    def adopted(self, plan: Plan) -> tuple[str, ...]:
-        """Names of the clusters that a plan to destroy would delete though mcig did not make them."""
+    def adopted(self, plan: Plan, *, left: bool = False) -> tuple[str, ...]:
+        """Names of the clusters that a plan to destroy would delete, or leaves, because mcig did not make them."""
         from backend.resources.cluster import ADOPTED
 
+        wanted = Action.NO_OP if left else Action.DELETE
         return tuple(
             step.resource.partition("/")[2]
-            for step in plan.changes
-            if step.action is Action.DELETE and step.step.reason.startswith(ADOPTED)
+            for step in plan.steps
+            if step.action is wanted and step.step.reason.startswith(ADOPTED)
         )
 
     async def leftovers(self) -> tuple[Leftover, ...]:
@@ -361,11 +376,15 @@ class Stack:
 
         wish.check(self.spec)
         wish.source(self.spec)
+        try:
+            addresses = await self.addresses()
+        except ServiceDisabled:
+            addresses = ()
         return LoadTest(
             self.spec,
             self._clients,
             wish,
-            addresses=await self.addresses(),
+            addresses=addresses,
             monitor=self.monitor(),
             note=note,
             look_s=look_s,
@@ -449,23 +468,26 @@ async def open_stack(
     survey = Survey(clients, places=places, environ=environ)
     try:
         token = hugging_face_token(spec.target, environ)
-        teardown = Teardown(shared=shared, adopted=include_adopted)
 
-        def rows(of: GatewaySpec) -> Sequence[Resource[Any]]:
-            clients.know(of)
-            kubeconfig = kubeconfig_of(of, environ, places)
-            return declare(of, clients, hf_token=token, kubeconfig=kubeconfig, teardown=teardown)
+        def made(teardown: Teardown) -> Stack:
+            def rows(of: GatewaySpec) -> Sequence[Resource[Any]]:
+                clients.know(of)
+                kubeconfig = kubeconfig_of(of, environ, places)
+                return declare(of, clients, hf_token=token, kubeconfig=kubeconfig, teardown=teardown)
 
-        yield Stack(
-            spec,
-            connection=connection,
-            clients=clients,
-            resources=rows(spec),
-            places=places,
-            retirement=Retirement(places, spec, rows),
-            survey=survey,
-            token=token,
-        )
+            return Stack(
+                spec,
+                connection=connection,
+                clients=clients,
+                resources=rows(spec),
+                places=places,
+                retirement=Retirement(places, spec, rows),
+                survey=survey,
+                token=token,
+                another=made,
+            )
+
+        yield made(Teardown(shared=shared, adopted=include_adopted))
     finally:
         await survey.close()
         await clients.close()

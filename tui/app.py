@@ -8,7 +8,6 @@ the terminal is left clean and what was written is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
@@ -16,7 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from backend.errors import McigError, UsageError
+from backend.errors import UsageError
 from tui.looks import EVERY_S
 from tui.screens.home import HomeScreen
 from tui.screens.small import TooSmall
@@ -119,6 +118,7 @@ class McigApp(App[int]):
         """The draft to go on with, or a new one from a preset; in a thread, because the models are imported here."""
         from backend import kept, presets
         from backend.draft import Draft
+        from tui.keeping import complain
 
         if reference is None:
             return kept.read(self.session.places)
@@ -126,7 +126,7 @@ class McigApp(App[int]):
             source = presets.find(reference, self.session.places)
             spec = presets.load(source, self.session.settings)
         except UsageError as error:
-            self.call_from_thread(self.complain, error)
+            self.call_from_thread(complain, self, error)
             return None
         return kept.Kept(Draft.of(spec))
 
@@ -163,11 +163,6 @@ class McigApp(App[int]):
             self._wizard(kept)
         else:
             self._connect(spec, chosen)
-
-    def complain(self, error: Exception) -> None:
-        """Tell of a failure in front of the screen."""
-        fix = getattr(error, "fix", "")
-        self.notify(f"{error}\n{fix}".strip(), title="That did not work", severity="error", timeout=12, markup=False)
 
     # --- wizard and review --------------------------------------------------------------------------------------------
 
@@ -221,60 +216,36 @@ class McigApp(App[int]):
         del event
         self.pop_screen()
 
-    def on_review_screen_save(self, event: ReviewScreen.Save) -> None:
-        """Keep the specification as a preset."""
-        self._save_preset(event.stack.spec)
-
     @work
-    async def _save_preset(self, spec: GatewaySpec) -> None:
-        from backend import presets
-        from tui.screens.choosing import ChoosingScreen
+    async def on_review_screen_save(self, event: ReviewScreen.Save) -> None:
+        """Keep the specification as a preset."""
+        from tui.keeping import save_preset
 
-        text, places = presets.dump(spec), self.session.places
-        try:
-            path = presets.save(spec.name, text, "these answers", places)
-        except presets.PresetExists as error:
-            ways = [("keep", "Keep the other one", ""), ("replace", "Replace it", "")]
-            if await self.push_screen_wait(ChoosingScreen(error.message, ways)) != "replace":
-                return
-            path = presets.save(spec.name, text, "these answers", places, replace=True)
-        except UsageError as error:
-            self.complain(error)
-            return
-        self.notify(str(path), title="Kept as a preset", markup=False)
+        await save_preset(self, event.stack.spec, self.session.places)
 
     @work
     async def on_review_screen_export(self, event: ReviewScreen.Export) -> None:
-        """Write the plan as files into a folder named after the stack, below the working one."""
-        import asyncio
+        """Write the plan as files."""
+        from tui.keeping import export_plan
 
-        from backend.export import Format, export, write
-        from tui.screens.choosing import ChoosingScreen
-
-        spec = event.stack.spec
-        ways = [
-            (Format.GCLOUD, "Shell scripts", "setup.sh and teardown.sh for bash, gcloud and kubectl"),
-            (Format.MANIFESTS, "Manifests", "the Kubernetes objects, with a kustomization for each cluster"),
-            (Format.TERRAFORM, "Terraform", "for the providers google and kubernetes"),
-        ]
-        chosen = await self.push_screen_wait(ChoosingScreen("Write it as what?", ways))
-        if chosen is None:
-            return
-        folder = await asyncio.to_thread(Path(f"{spec.name}-{chosen}").absolute)
-        try:
-            files = await asyncio.to_thread(export, spec, Format(chosen), environ=self.session.environ)
-            written = await asyncio.to_thread(write, files, folder)
-        except (McigError, OSError) as error:
-            self.complain(error)
-            return
-        self.notify(f"{len(written.files)} files in {folder}", title="Written", markup=False)
+        await export_plan(self, event.stack.spec, self.session)
 
     def on_review_screen_start(self, event: ReviewScreen.Start) -> None:
         """Carry the plan out."""
         from tui.runs import LiveRun
         from tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(LiveRun(event.stack, event.plan)))
+        self.push_screen(RunScreen(LiveRun(event.stack, event.plan, ignore=event.ignore), reopen=self._reopen))
+
+    async def _reopen(self, spec: GatewaySpec) -> Stack:
+        """Open the stack with other answers; reviews that wait below a run go on with it."""
+        from tui.screens.review import ReviewScreen
+
+        stack = await self.session.open(spec)
+        for screen in self.screen_stack:
+            if isinstance(screen, ReviewScreen):
+                screen.stack = stack
+        return stack
 
     def on_review_screen_ask_model(self, event: ReviewScreen.AskModel) -> None:
         """Ask the model."""

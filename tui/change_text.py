@@ -12,6 +12,8 @@ from itertools import groupby
 
 from tui.style import Style
 
+_MANY = 4
+"""Fields that change in the same way and share one line."""
 Field = tuple[str, object, object]
 """Field, value before, value after; a field of an object reads ``Kind/name: path``."""
 
@@ -23,10 +25,23 @@ def change_lines(changes: Iterable[Field], style: Style, *, indent: str) -> Iter
         if owner:
             yield f"{indent}{owner}"
             deeper = f"{indent}  "
-        for field, before, after in fields:
+        for field, before, after in _together(list(fields)):
             lists = isinstance(before, list) and isinstance(after, list)
             told = [_items(value) if lists else _value(value) for value in (before, after)]
             yield from _change(field.rpartition(": ")[2], *told, style=style, indent=deeper)
+
+
+def _together(fields: list[Field]) -> Iterator[Field]:
+    """The fields, those that change from the same value to the same one as one, where they are many."""
+    alike: dict[str, list[Field]] = {}
+    for one in fields:
+        alike.setdefault(repr(one[1:]), []).append(one)
+    for many in alike.values():
+        if len(many) < _MANY:
+            yield from many
+        else:
+            names = ", ".join(field.rpartition(": ")[2] for field, _, _ in many)
+            yield names, many[0][1], many[0][2]
 
 
 def _change(field: str, before: str, after: str, *, style: Style, indent: str) -> Iterator[str]:

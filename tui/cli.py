@@ -36,7 +36,7 @@ exit codes: 0 done; 1 failed, declined, no credentials, locked, or a prompt answ
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    environ = os.environ
+    environ = dict(os.environ)
     console = Console(environ)
     try:
         options = parser().parse_args(argv)

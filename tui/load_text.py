@@ -53,7 +53,8 @@ def picture(result: LoadResult, style: Style) -> Iterator[str]:
     if not spans:
         yield "no request reached a model server"
         return
-    names = [each.name for each in result.clusters]
+    chosen = _chosen(result, (style.width - _TIME) // (2 * _BARS[0] + _FIGURES))
+    names = [result.clusters[index].name for index in chosen]
     room = (style.width - _TIME) // len(names)
     width = max(_BARS[0], min(_BARS[1], (room - _FIGURES) // 2))
     column = 2 * width + _FIGURES
@@ -65,13 +66,21 @@ def picture(result: LoadResult, style: Style) -> Iterator[str]:
     for span in spans:
         rate = span.requests / span.seconds if span.seconds > 0 else 0.0
         row = f"{span.t_s:3.0f} s {rate:7.1f}  "
-        for each in span.clusters:
+        for each in (span.clusters[index] for index in chosen):
             row += f"{bar(each.share, width, style)} {_percent(each.share):>5} "
             row += f"{bar(each.kv_cache, width, style, target=result.target)} {_percent(each.kv_cache):>5}  "
         yield row.rstrip()
+    if len(chosen) < len(result.clusters):
+        yield style.paint("quiet", f"{len(result.clusters) - len(chosen)} clusters with fewer requests are not drawn")
     if result.target is not None:
         mark = "│" if style.unicode else "|"
         yield style.paint("quiet", f"{mark} is the target of {_percent(result.target)} at which traffic spills over")
+
+
+def _chosen(result: LoadResult, fit: int) -> list[int]:
+    """Which clusters are drawn: those with the most requests, in their own order."""
+    busiest = sorted(range(len(result.clusters)), key=lambda index: -result.clusters[index].requests)
+    return sorted(busiest[: max(1, fit)])
 
 
 def merged(timeline: Sequence[Point], rows: int) -> Iterator[Point]:

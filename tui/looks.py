@@ -94,6 +94,8 @@ class RecordedLooks:
 
     async def play(self, show: Show) -> None:
         """Hand over every snapshot when its time has come; at the end wait for somebody to go back."""
+        if self._next:
+            self.restart(self.snapshots[: self._next])
         while True:
             self._changed.clear()
             while self._next < len(self.snapshots) and self._times[self._next] <= self.position_s + 1e-9:

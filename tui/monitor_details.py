@@ -71,16 +71,16 @@ def _pod(pod: PodSnapshot) -> Content:
             "state",
             f"{pod.phase}, {state}, restarted {pod.restarts} times" if pod.restarts else f"{pod.phase}, {state}",
         ),
-        _fact("node", pod.node or UNKNOWN),
         _fact("KV", f"{percent(pod.kv_cache)}, {count(pod.running)} running, {count(pod.waiting)} waiting"),
         _fact(
             "TTFT",
             f"{latency(pod.ttft_p50_s)}, p95 {latency(pod.ttft_p95_s)}; {latency(pod.inter_token_p50_s)} a token",
         ),
         _fact("LoRA", ", ".join(pod.adapters) or "no adapter answers just now"),
+        _fact("node", pod.node or UNKNOWN),
     ]
     if pod.reason:
-        lines.append(Content.assemble(("unknown: ", "$text-warning"), pod.reason))
+        lines.insert(0, Content.assemble(("unknown: ", "$text-warning"), pod.reason))
     return Content("\n").join(lines)
 
 

@@ -34,6 +34,8 @@ FORECASTS = 5
 """Times that a run of usual length tells how long it still needs."""
 FORECAST_EVERY_S = (10.0, 300.0)
 """Shortest and longest time between two of these, in seconds."""
+LATE_FROM_S = 60.0
+"""Seconds in life that a step must last before its lateness is worth a line of its own."""
 
 _DONE = {
     Action.CREATE: "created",
@@ -76,6 +78,7 @@ class PlainRun:
         self._running: dict[str, tuple[float, StepStarted]] = {}
         self._forecast = forecast
         self._forecast_at = 0.0
+        self._late_at: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -118,7 +121,10 @@ class PlainRun:
             elif self._now - last >= NOTE_EVERY_S:
                 del self._waiting[resource]
                 self._told[resource] = (self._now, text)
-                self._line("wait", "waiting", resource, text + self._late(resource))
+                late = self._late(resource)
+                if late:
+                    self._late_at[resource] = self._now
+                self._line("wait", "waiting", resource, text + late)
 
     def _tell_forecast(self, event: Event) -> None:
         """Say now and then how long the run still needs, on this machine's clock."""
@@ -129,7 +135,16 @@ class PlainRun:
         in_all = started.estimate_s / (self._speed or 1.0)
         shortest, longest = FORECAST_EVERY_S
         every = min(max(in_all / FORECASTS, shortest), longest)
-        if isinstance(event.payload, RunFinished) or self._now - self._forecast_at < every:
+        if isinstance(event.payload, RunFinished):
+            return
+        for step in self._forecast.late(event.at):
+            if step.lasted_s >= LATE_FROM_S and self._now - self._late_at.get(step.resource, -every) >= every:
+                self._late_at[step.resource] = self._now
+                life = "" if self._speed is None else " in life"
+                usual = f"usually {span(step.usual.p50_s, step.usual.p90_s)}{life}, now {duration(step.lasted_s)}"
+                in_the_way = step.said.partition("; ")[0]
+                self._line("wait", "late", step.resource, f"{usual}; {in_the_way}" if in_the_way else usual)
+        if self._now - self._forecast_at < every:
             return
         left = self._forecast.left(event.at)
         if left.p90_s >= 1:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backend import kept, presets
-from backend.draft import Checked, Draft, hourly, places
+from backend.draft import Checked, Draft, places
 from backend.errors import Problem, UsageError
 from backend.fields import PAGES, Choice, Field, Kind, Page, page_of
 from backend.kept import Kept
+from backend.money import costs
 from backend.spec import GatewaySpec, Target
 
 if TYPE_CHECKING:
@@ -153,12 +154,12 @@ def _wrong(checked: Checked, paths: Sequence[str]) -> Problem | None:
 
 
 def _summary(console: Console, spec: GatewaySpec) -> None:
-    cost = hourly(spec)
+    cost = costs(spec)
     where = "in life; nothing here" if spec.target is Target.EMULATOR else "while it stands"
     regions = ", ".join(f"{cluster.region} ({cluster.serving_pool.gpus} GPUs)" for cluster in spec.targets)
-    console.say("", f"{spec.name}: {regions}; about ${cost.usd:.2f}/h {where}.")
+    console.say("", f"{spec.name}: {regions}; about ${cost.usd_per_hour:.2f}/h {where}.")
     if cost.idle_gpus:
-        console.say(f"{cost.idle_gpus} of the GPUs stay idle and cost ${cost.idle_usd:.2f}/h all the same.")
+        console.say(f"{cost.idle_gpus} of the GPUs stay idle and cost ${cost.idle:.2f}/h all the same.")
 
 
 def _token(invocation: Invocation, spec: GatewaySpec) -> str:

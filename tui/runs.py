@@ -9,24 +9,30 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from backend.engine.durations import Duration
-from backend.engine.events import Emit, Event, RunStarted, Verb
+from backend.engine.events import Emit, Event, Outcome, RunStarted, Verb
 from backend.engine.plan import Plan
+from backend.errors import CloudError
+from tui.commands import guard, teardown
 from tui.progress import StepFacts, facts_of_events, facts_of_plan
 from tui.style import pace
 
 if TYPE_CHECKING:
     from backend.engine.apply import Result
-    from backend.stack import Stack
+    from backend.stack import Spent, Stack
+    from tui.commands.teardown import Remains
 
 LENGTH_S = 60.0
 """Seconds that a recording takes at most, where no pace is asked for."""
 PACES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, math.inf)
 """What the keys step through."""
+COUNTED_S = 20.0
+"""Most seconds between two counts of what was spent, while the guard is not passed."""
 _AT_ONCE = 256
 """Events that are handed over before others get their turn."""
 
@@ -63,11 +69,23 @@ class RunSource(Protocol):
     def left(self) -> Duration | None:
         """Seconds on this machine's clock until it ends; ``None`` where nobody knows."""
 
+    @property
+    def spent(self) -> Spent | None:
+        """What the whole stack has cost, as it was last counted; ``None`` where nobody counts."""
+
+    @property
+    def guard_at(self) -> datetime | None:
+        """When the guard will be passed; ``None`` without one."""
+
+    @property
+    def guard(self) -> str:
+        """Which limits of the guard are passed, in words; empty when none is."""
+
 
 class LiveRun:
     """A plan that is carried out."""
 
-    def __init__(self, stack: Stack, plan: Plan) -> None:
+    def __init__(self, stack: Stack, plan: Plan, *, ignore: Collection[str] = ()) -> None:
         self.stack, self.plan = stack, plan
         self.stack_name, self.verb = stack.spec.name, plan.verb
         self.speed = stack.connection.speed
@@ -75,6 +93,12 @@ class LiveRun:
         self.facts: Sequence[StepFacts] = facts_of_plan(plan)
         self.result: Result | None = None
         """How it ended; ``None`` before, and when it was stopped."""
+        self.remains: Remains | None = None
+        """What a finished destroy left; ``None`` before, and after an apply."""
+        self.spent: Spent | None = None
+        self.guard_at: datetime | None = None
+        self.guard = ""
+        self._ignore = tuple(ignore)
         self._forecast = stack.forecast(plan)
 
     async def play(self, emit: Emit, note: Callable[[str], None]) -> None:
@@ -84,7 +108,50 @@ class LiveRun:
             self._forecast(event)
             emit(event)
 
-        self.result = await self.stack.apply(self.plan, emit=both, note=note)
+        watching = asyncio.create_task(self._watch(note))
+        try:
+            self.result = await self.stack.apply(self.plan, emit=both, note=note, ignore=self._ignore)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self, note: Callable[[str], None]) -> None:
+        """Count what was spent now and then, and say once that the guard is passed."""
+        told = False
+        while self.verb is Verb.APPLY and self.stack.spec.guard is not None:
+            left = await self._count()
+            if self.guard and not told:
+                told = True
+                note(f"guard: {self.guard}. c stops the run; then d takes the stack away.")
+            pause = guard.LONGEST_PAUSE_S if left is None else left
+            await asyncio.sleep(min(max(pause, guard.SHORTEST_PAUSE_S), guard.LONGEST_PAUSE_S if told else COUNTED_S))
+
+    async def _count(self) -> float | None:
+        """Count what was spent; gives the seconds until the guard is passed."""
+        with suppress(CloudError):
+            self.spent = await self.stack.spent()
+            self.guard = self.stack.guard_passed(self.spent)
+            left = self.stack.guard_left_s(self.spent)
+            self.guard_at = None if left is None else self.spent.at + timedelta(seconds=left)
+            return left
+        return None
+
+    async def look_back(self) -> None:
+        """Find out, once it is over, what is left of a destroy, and what an apply has cost under its guard."""
+        if self.verb is Verb.APPLY and self.stack.spec.guard is not None:
+            await self._count()
+        if self.result is not None and self.result.outcome is Outcome.SUCCEEDED:
+            with suppress(CloudError):
+                self.remains = await teardown.remains(self.stack, self.plan)
+
+    @property
+    def out_of_stock(self) -> tuple[str, ...]:
+        """Names of the clusters whose pools could not be had, and for which there is something else."""
+        if self.result is None or self.verb is Verb.DESTROY:
+            return ()
+        found = self.stack.out_of_stock(self.result)
+        return tuple(name for name in found if self.stack.alternatives(self.stack.spec, name))
 
     def now(self) -> datetime:
         """The time."""
@@ -96,13 +163,21 @@ class LiveRun:
             return None
         return self._forecast.left(self.now())
 
+    def with_other(self, stack: Stack, plan: Plan) -> LiveRun:
+        """The run of another plan of the stack, opened with other answers, that ignores the same checks."""
+        return LiveRun(stack, plan, ignore=self._ignore)
+
     async def again(self) -> LiveRun:
         """Look at the cloud once more and give the run of what is still to be done."""
-        return LiveRun(self.stack, await self.stack.plan(self.verb))
+        return LiveRun(self.stack, await self.stack.plan(self.verb), ignore=self._ignore)
 
 
 class RecordedRun:
     """A journal, played at a pace that may change; raises ``ValueError`` for one without a run in it."""
+
+    spent: Spent | None = None
+    guard_at: datetime | None = None
+    guard = ""
 
     def __init__(
         self, events: Sequence[Event], *, pace: float | None = None, clock: Callable[[], float] = time.monotonic

@@ -16,27 +16,59 @@ from tui.progress import State, StepProgress
 from tui.style import Style, clock, duration, elapsed, money, span
 from tui.widgets.lanes import SIGNS
 
+_SLOW = {
+    "node-pool": " A pool waits for free machines in its zones; it fails by itself when there are none.",
+    "model-server": " A model server waits for a node, its image and the weights, in this order.",
+    "gateway": " A gateway waits for its forwarding rules in every region.",
+    "export": " An export waits for the fleet to see the pool in every cluster.",
+}
+"""What steps of a kind wait for when they are late."""
 Line = tuple[str, str]
 """(label, text); an empty label continues or stands for itself."""
 
 
 def step_lines(step: StepProgress, *, now: datetime, speed: float | None, notes: int = 1) -> Iterator[Line]:
     """The step's state, its error, its latest notes, and what it stands for."""
-    facts = step.facts
+    yield from _how_it_goes(step, now, speed)
+    yield from _error(step)
+    for at, text in list(step.notes)[-notes:] if notes else ():
+        yield clock(at), text
+    yield from _response(step)
+    yield from _request(step)
+
+
+def step_sections(step: StepProgress, *, now: datetime, speed: float | None) -> Iterator[tuple[str, list[Line]]]:
+    """(heading, lines) of all there is to know: how it goes, the error, what was asked for, what was answered."""
+    yield "", list(_how_it_goes(step, now, speed))
+    yield "Error", list(_error(step))
+    yield "Request", list(_request(step))
+    yield "Response", list(_response(step))
+    yield "Told on the way", [(clock(at), text) for at, text in step.notes]
+
+
+def original(step: StepProgress) -> str:
+    """What the cloud said of a failure, word by word; empty where nothing failed."""
+    return "" if step.error is None else step.error.original or step.error.message
+
+
+def _how_it_goes(step: StepProgress, now: datetime, speed: float | None) -> Iterator[Line]:
     yield "", _standing(step, now, speed)
+    if late := _late(step, now, speed):
+        yield "late", late
+    if step.error is None and (step.reason or (step.facts.reason and step.state is State.WAITING)):
+        yield "why", step.reason or step.facts.reason
+
+
+def _error(step: StepProgress) -> Iterator[Line]:
     if (error := step.error) is not None:
         yield "failed", error.message
         yield from (pair for pair in (("cause", error.cause), ("fix", error.fix), ("said", error.original)) if pair[1])
-    elif step.reason or (facts.reason and step.state is State.WAITING):
-        yield "why", step.reason or facts.reason
-    for at, text in list(step.notes)[-notes:] if notes else ():
-        yield clock(at), text
-    if step.operation is not None:
-        yield "operation", step.operation
-    style = Style(width=100_000)
-    for line in detail_lines(step.detail, style):
-        yield "result", line.strip()
-    for line in change_lines(((c.field, c.before, c.after) for c in facts.changes), style, indent=""):
+
+
+def _request(step: StepProgress) -> Iterator[Line]:
+    facts = step.facts
+    changes = ((change.field, change.before, change.after) for change in facts.changes)
+    for line in change_lines(changes, Style(width=100_000), indent=""):
         yield "change", line
     if facts.command:
         yield "command", facts.command
@@ -44,6 +76,24 @@ def step_lines(step: StepProgress, *, now: datetime, speed: float | None, notes:
         yield "needs", ", ".join(facts.permissions)
     if facts.usd_per_hour:
         yield "costs", money(facts.usd_per_hour)
+
+
+def _response(step: StepProgress) -> Iterator[Line]:
+    if step.operation is not None:
+        yield "operation", step.operation
+    for line in detail_lines(step.detail, Style(width=100_000)):
+        yield "result", line.strip()
+
+
+def _late(step: StepProgress, now: datetime, speed: float | None) -> str:
+    """Why a step that runs takes longer than nine of ten, as far as it says itself; empty for one that is in time."""
+    facts, lasted = step.facts, step.lasted_s(now)
+    life = (lasted or 0.0) * (speed or 1.0)
+    if step.state is not State.RUNNING or not facts.estimate_p90_s or not facts.estimate_p90_s < life < float("inf"):
+        return ""
+    says = f" It reports: {step.notes[-1][1]}" if step.notes else " It has reported nothing so far."
+    hint = _SLOW.get(facts.kind, "")
+    return f"usually {duration(facts.estimate_s)}, now {duration(life)}; nine of ten are done by now.{says}{hint}"
 
 
 def _standing(step: StepProgress, now: datetime, speed: float | None) -> str:
@@ -56,9 +106,6 @@ def _standing(step: StepProgress, now: datetime, speed: float | None) -> str:
     if facts.estimate_s and step.state in {State.WAITING, State.RUNNING, State.FAILED}:
         usual = span(facts.estimate_s, facts.estimate_p90_s or facts.estimate_s)
         parts.append(f"usually {usual}{'' if speed is None else ' in life'}")
-        life = (lasted or 0.0) * (speed or 1.0)
-        if step.state is State.RUNNING and facts.estimate_p90_s and facts.estimate_p90_s < life < float("inf"):
-            parts.append(f"now {duration(life)}: later than nine of ten")
     return ", ".join(parts)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 
 from backend.clients.google import Google, Json
@@ -30,6 +30,15 @@ class Advice:
     """How long most would run, as Google writes durations; empty when not told."""
     at: datetime
     """When it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpotPrice:
+    """What a Spot machine costs now, as Google says."""
+
+    usd_per_hour: float
+    dated: date
+    """Last day for which it is told."""
 
 
 class Machines:
@@ -76,3 +85,19 @@ class Machines:
                 uptime = str(scores.get("estimatedUptime", ""))
                 return Advice(float(scores["obtainability"]), zone.rpartition("/")[2], uptime, datetime.now(UTC))
         return None
+
+    async def spot_price(self, region: str, machine_type: str) -> SpotPrice | None:
+        """The newest price of a Spot machine in a region; ``None`` when Google tells none, or none in US dollars."""
+        body: Json = {
+            "types": ["PRICE"],
+            "instanceProperties": {"machineType": machine_type, "scheduling": {"provisioningModel": "SPOT"}},
+        }
+        path, doing = f"{self._path}/regions/{region}/advice/capacityHistory", f"asking for Spot prices in {region}"
+        answer = await self._google.look(API, "POST", path, body, doing=doing)
+        told = [one for one in answer.get("priceHistory", ()) if one["listPrice"].get("currencyCode") == "USD"]
+        if not told:
+            return None
+        newest = max(told, key=lambda one: str(one["interval"]["startTime"]))
+        money = newest["listPrice"]
+        dollars = int(money.get("units", 0)) + int(money.get("nanos", 0)) / 1e9
+        return SpotPrice(dollars, datetime.fromisoformat(newest["interval"]["endTime"]).date())

@@ -78,8 +78,21 @@ TABLE: tuple[Known, ...] = (
         "`kubectl describe gateway,httproute -n {namespace} --context={config}`, then " + _APPLY,
     ),
     Known(
+        "startup-probe",
+        r"(?i)startup probe failed",
+        "loading takes longer than the start-up probe lets it, so the container is killed and begins again",
+        "`kubectl describe pod {pod} -n {namespace} " + _CONTEXT + "` shows the probe's patience; a smaller model, or "
+        "weights kept near the nodes, load within it",
+    ),
+    Known(
+        "readiness-probe",
+        r"(?i)readiness probe failed",
+        "the server does not answer its readiness probe: it still loads, or is busy beyond its strength",
+        "`kubectl logs {pod} -n {namespace} " + _CONTEXT + "`",
+    ),
+    Known(
         "health-check-failing",
-        r"(?i)GatewayHealthy.*False|no healthy upstream|unhealthy|health.?check",
+        r"(?i)GatewayHealthy.*False|no healthy (upstream|backend)|health.?check",
         "the load balancer's health check gets no good answer: no Pod is ready, or the HealthCheckPolicy asks another "
         "path or port than the model servers answer on, and requests end with 503",
         "`mcig apply {stack} --only health-policy` puts the policy back; Pods that are not ready are listed by cluster",
@@ -122,13 +135,6 @@ TABLE: tuple[Known, ...] = (
         r"(?i)GatedRepo|gated repo|401 Client Error|403 Client Error|is gated|restricted.*huggingface",
         "Hugging Face does not open the model to the token: its terms were not accepted, or the token may not read it",
         "accept the terms on the model's page, then HF_TOKEN=... `mcig apply {stack} --only secret/hf-token@{cluster}`",
-    ),
-    Known(
-        "startup-probe",
-        r"(?i)startup probe failed",
-        "loading takes longer than the start-up probe lets it, so the container is killed and begins again",
-        "`kubectl describe pod {pod} -n {namespace} " + _CONTEXT + "` shows the probe's patience; a smaller model, or "
-        "weights kept near the nodes, load within it",
     ),
     Known(
         "out-of-memory",

@@ -159,6 +159,7 @@ def _cluster(recipe: Recipe, cluster: ClusterSpec) -> Iterable[Block]:
                 "node_config",
                 machine_type=pool.machine_type,
                 disk_type=pool.disk_type,
+                resource_labels=dict(labels(spec)),
                 service_account=NODES,
                 oauth_scopes=[SCOPE],
                 of=_metadata(),

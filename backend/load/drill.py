@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from backend.errors import Conflict, UsageError
+from backend.errors import Conflict, RateLimited, Unavailable, UsageError
 from backend.load.job import Load
 from backend.load.result import LoadResult, Point
-from backend.load.run import LoadTest
+from backend.load.run import Each
+from backend.load.tally import Tally
 from backend.monitor.pages import added, summed
 from backend.resources import drained
 from backend.resources.manifests import is_ours
@@ -30,6 +31,8 @@ LOOK_S = 0.5
 """Seconds between two looks: the grain of the times that are measured."""
 MARGIN_S = 60.0
 """Seconds beyond the drained half after which a drill counts as forgotten."""
+RESTORES, RESTORE_AGAIN_S = 5, 2.0
+"""Times that restoring is tried while the API server does not answer, and seconds between two."""
 SHORTEST_S = 8.0
 RATE, SECONDS, PROMPT_TOKENS, MAX_TOKENS = 4.0, 120.0, 200, 50
 """A light load: many short requests show a gap better than few long ones."""
@@ -126,13 +129,29 @@ class _Course:
     """Times to the first token until the drain."""
 
 
+class Traffic(Protocol):
+    """What a drill needs of the load test that runs meanwhile."""
+
+    @property
+    def tally(self) -> Tally: ...
+    async def run(self, each: Each) -> LoadResult: ...
+
+
 class DrillRun:
     """One drill of one stack; the caller holds the stack's lock."""
 
     def __init__(
-        self, spec: GatewaySpec, clients: Clients, drill: Drill, *, test: LoadTest, note: Callable[[str], None]
+        self,
+        spec: GatewaySpec,
+        clients: Clients,
+        drill: Drill,
+        *,
+        test: Traffic,
+        note: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         drill.check(spec)
+        self._clock = clock
         self._spec, self._drill, self._test, self._note = spec, drill, test, note
         self._kube = clients.kube(spec.config_cluster)
         self._mine = {cluster.name for cluster in spec.targets if cluster.region == drill.region}
@@ -140,14 +159,14 @@ class DrillRun:
 
     async def run(self) -> DrillResult:
         """Run to the end; raises ``Conflict`` when the policy is not mcig's or is drained already."""
-        policy = await self._kube.get(*drained.policy_place(self._spec))
+        policy = await drained.read(self._kube, self._spec)
         self._refuse(policy)
         try:
             load = await self._test.run(self._each)
         finally:
             if self._course.drained is not None and self._course.restored is None:
                 await self._restore()
-        left = drained.until(await self._kube.get(*drained.policy_place(self._spec)))
+        left = drained.until(await drained.read(self._kube, self._spec))
         return self._result(load, restored=left is None)
 
     def _refuse(self, policy: Mapping[str, Any] | None) -> None:
@@ -168,7 +187,7 @@ class DrillRun:
 
     async def _each(self, point: Point) -> None:
         """Follow the course: drain after a quarter of the time, restore after three."""
-        course, now = self._course, time.monotonic()
+        course, now = self._course, self._clock()
         came = sum(each.requests for each in point.clusters if each.name in self._mine)
         if course.started is None:
             course.started = now if point.requests > 0 else None
@@ -189,13 +208,20 @@ class DrillRun:
 
     async def _drain(self) -> None:
         end = datetime.now(UTC) + timedelta(seconds=self._drill.seconds / 2 + MARGIN_S)
-        self._course.drained = time.monotonic()
+        self._course.drained = self._clock()
         await self._kube.apply(drained.drained(self._spec, self._drill.region, end), manager=drained.MANAGER)
         self._note(f"{self._drill.region} is drained: its clusters have no capacity in the policy")
 
     async def _restore(self) -> None:
-        await asyncio.shield(self._kube.apply(drained.restored(self._spec), manager=drained.MANAGER))
-        self._course.restored = time.monotonic()
+        for attempt in range(1, RESTORES + 1):
+            try:
+                await asyncio.shield(self._kube.apply(drained.restored(self._spec), manager=drained.MANAGER))
+                break
+            except (Unavailable, RateLimited):
+                if attempt == RESTORES:
+                    raise
+                await asyncio.sleep(RESTORE_AGAIN_S)
+        self._course.restored = self._clock()
         self._note(f"{self._drill.region} is restored")
 
     def _ttft(self) -> dict[float, float]:

@@ -1,7 +1,7 @@
 """Carries a load test out: makes the Job, looks at the Pods until it ends, and reads its report.
 
-Invariants: a Job that is there already is never disturbed while it runs; a test that is stopped takes its Job with it;
-an API server that hiccups costs a look and never the test.
+Invariants: a Job that is there already is never disturbed while it runs; a test that is stopped takes its Job with it
+where the API server answers, and else the Job ends by itself; an API server that hiccups costs a look and no test.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ class LoadTest:
         self._kube = clients.kube(self._cluster.name)
         self._kubectl = f"{kubectl(clients.project, self._cluster)} -n {spec.pool.namespace}"
         self._monitor, self._note, self._look_s = monitor, note, look_s
-        self.tally = Tally()
+        self.tally: Tally = Tally()
         """What came to each cluster since the test began."""
         self._timeline: list[Point] = []
         self._snapshot: Snapshot | None = None
@@ -97,7 +98,8 @@ class LoadTest:
         try:
             failure = await self._follow(each)
         except BaseException:
-            await self._kube.delete(JOB, self._spec.pool.namespace, NAME)
+            with suppress(CloudError):
+                await self._kube.delete(JOB, self._spec.pool.namespace, NAME)
             raise
         return await self._result(failure)
 

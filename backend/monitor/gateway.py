@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.clients.kinds import BACKEND_POLICY, GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE, POOL_IMPORT
 from backend.errors import McigError
-from backend.monitor.objects import conditions_of, gateway_healthy, policy_said
+from backend.monitor.objects import conditions_of, gateway_healthy, policy_said, why
 from backend.monitor.snapshot import GatewaySnapshot
 from backend.spec import BalancingMode, GatewaySpec
 
@@ -59,8 +59,8 @@ class GatewayLook:
             async with asyncio.timeout(LIMIT_S):
                 lists = await asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in KINDS))
         except (McigError, TimeoutError) as error:
-            why = str(error) or f"{spec.config_cluster} does not answer within {LIMIT_S:.0f} s"
-            return replace(self._seen or self._blank(), healthy=None, reason=why)
+            told = f"{spec.config_cluster}: {why(error, LIMIT_S)}"
+            return replace(self._seen or self._blank(), healthy=None, reason=told)
         conditions = tuple(
             one
             for kind, objects in zip(KINDS, lists, strict=True)

@@ -34,6 +34,16 @@ def pod_seen(pod: Object) -> PodSnapshot:
     )
 
 
+def why(error: BaseException, limit_s: float) -> str:
+    """Why something could not be read, without saying what: that stands where the reason is shown.
+
+    >>> why(TimeoutError(), 4.0)
+    'no answer within 4 s'
+    """
+    text = str(error)
+    return text.partition(": ")[2] or text or f"no answer within {limit_s:g} s"
+
+
 def over(pod: Object) -> bool:
     """Whether a Pod has ended for good; what stays of it is a record."""
     return (pod.get("status") or {}).get("phase") in {"Failed", "Succeeded"}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from backend.clients.kinds import DEPLOYMENT, POD
 from backend.errors import McigError
 from backend.monitor.gateway import GatewayLook
-from backend.monitor.objects import lost, over, pod_seen
+from backend.monitor.objects import lost, over, pod_seen, why
 from backend.monitor.pages import RUNNING, WAITING, Page, quantile, read, summed
 from backend.monitor.rates import Meter, Reading, Work
 from backend.monitor.snapshot import (
@@ -39,7 +39,7 @@ CLUSTER_LIMIT_S = 4.0
 """Seconds that a cluster's list of Pods may take."""
 OBJECTS_EVERY_S = 10.0
 """Seconds between two looks at the gateway's objects and the Deployments."""
-AT_ONCE = 32
+AT_ONCE = 12
 """Pages of one cluster that are read side by side."""
 LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes after which a page is given up."""
@@ -109,7 +109,7 @@ class Monitor:
         except (McigError, TimeoutError) as error:
             for meter in cluster.meters.values():
                 meter.lose()
-            reason = str(error) or f"no answer within {CLUSTER_LIMIT_S:.0f} s"
+            reason = why(error, CLUSTER_LIMIT_S)
             gone = len(cluster.lost)
             return ClusterSnapshot(cluster.spec.name, cluster.spec.region, 0, cluster.wanted, reason=reason, lost=gone)
         cluster.lost |= {pod["metadata"]["name"] for pod in pods if lost(pod)}
@@ -147,7 +147,7 @@ class Monitor:
                 page = await self._page(kube, seen.name)
         except (McigError, TimeoutError) as error:
             meter.lose()
-            return replace(seen, reason=str(error) or f"no metrics within {POD_LIMIT_S:g} s"), None
+            return replace(seen, reason=f"no metrics: {why(error, POD_LIMIT_S)}"), None
         if isinstance(page, str):
             meter.lose()
             return replace(seen, reason=page), None

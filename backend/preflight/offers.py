@@ -1,6 +1,6 @@
 """What a cloud has to offer for a specification: regions, networks, and who a token belongs to.
 
-Invariant: live figures carry no date of their own and catalogue figures carry theirs; what is not known is ``None``.
+Invariant: a price carries the day for which it holds, Google's own or the catalogue's; what is not known is ``None``.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ class RegionOffer:
     needed: float
     """GPUs that the specification's pool would take here."""
     usd_per_hour: float | None
-    """Price of the whole pool here, from the catalogue; ``None`` when unknown."""
+    """Price of the whole pool here: Google's own for Spot in the specification's regions, else the catalogue's;
+    ``None`` when unknown."""
     price_date: date | None
-    """Day on which that price was read."""
+    """Day for which that price was told."""
     capacity: str | None
     """What Google says of free Spot machines: ``likely``, ``uncertain``, ``unlikely``; ``None`` when it was not
     asked, as it is only for the regions of the specification, or did not say."""

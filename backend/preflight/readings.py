@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from backend.clients import Clients
 from backend.clients.google import Json
 from backend.clients.huggingface import Knock, Owner
-from backend.clients.machines import Advice
+from backend.clients.machines import Advice, SpotPrice
 from backend.clients.quotas import Quota
 from backend.errors import CloudError, McigError, PermissionDenied, ServiceDisabled
 
@@ -109,6 +109,12 @@ class Readings:
         return await self._once(
             ("advice", region, machine_type, count, zones),
             lambda: self.clients.machines.advice(region, machine_type, count=count, zones=zones),
+        )
+
+    async def spot_price(self, region: str, machine_type: str) -> SpotPrice | Gap | None:
+        """What a Spot machine costs now."""
+        return await self._once(
+            ("price", region, machine_type), lambda: self.clients.machines.spot_price(region, machine_type)
         )
 
     async def versions(self, region: str) -> Json | Gap:

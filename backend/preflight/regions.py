@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from backend import catalog
-from backend.clients.machines import Advice
+from backend.catalog import Price
+from backend.clients.machines import Advice, SpotPrice
 from backend.clients.quotas import Quota, limit_of, quota_id
 from backend.preflight import demand
 from backend.preflight.machines import capacity_words, nearest
@@ -40,10 +41,11 @@ async def _offer(region: str, pool: GpuPool, all_zones: Sequence[str], readings:
     dimensions = {"region": region} | ({} if family is None else {"gpu_family": family})
     wanted_zones = tuple(zone for zone in pool.zones if zone in zones) or zones
     spot = pool.provisioning is Provisioning.SPOT and bool(zones) and own
-    quotas, info, advice = await asyncio.gather(
+    quotas, info, advice, live = await asyncio.gather(
         readings.region_quotas(region),
         _nothing() if metric is None else readings.quota_info(quota_id(metric, regional=True)),
         readings.advice(region, pool.machine_type, pool.nodes, wanted_zones) if spot else _nothing(),
+        readings.spot_price(region, pool.machine_type) if spot else _nothing(),
     )
     quota = None if isinstance(quotas, Gap) or metric is None else quotas.get(metric)
     cloud = None if info is None or isinstance(info, Gap) else limit_of(info, dimensions)
@@ -51,8 +53,9 @@ async def _offer(region: str, pool: GpuPool, all_zones: Sequence[str], readings:
     limit = min(limits) if limits else None
     used = quota.used if isinstance(quota, Quota) else None
     needed = float(pool.nodes * pool.accelerators_per_node * max(1, len(pool.zones)))
-    price = catalog.quote(pool.machine_type, region, pool.provisioning)
-    exact = price is not None and price.region == region
+    quoted = catalog.quote(pool.machine_type, region, pool.provisioning)
+    known = quoted if quoted is not None and quoted.region == region else None
+    price: Price | SpotPrice | None = live if isinstance(live, SpotPrice) else known
     told = advice if isinstance(advice, Advice) else None
     return RegionOffer(
         region=region,
@@ -62,8 +65,8 @@ async def _offer(region: str, pool: GpuPool, all_zones: Sequence[str], readings:
         limit=limit,
         used=used,
         needed=needed,
-        usd_per_hour=price.usd_per_hour * pool.nodes * max(1, len(pool.zones)) if price and exact else None,
-        price_date=price.dated if price and exact else None,
+        usd_per_hour=None if price is None else price.usd_per_hour * pool.nodes * max(1, len(pool.zones)),
+        price_date=None if price is None else price.dated,
         capacity=None if told is None else capacity_words(told.obtainability),
         capacity_at=None if told is None else told.at,
         fits=_fits(zones, limit, used, needed, metric),

@@ -20,7 +20,7 @@ from backend.clients.connect import connect
 from backend.clients.google import Json
 from backend.errors import Unauthenticated, UsageError
 from backend.places import Places
-from backend.preflight import access, consequences, local, machines, model, network, quota, regions, versions
+from backend.preflight import access, consequences, local, machines, model, network, prices, quota, regions, versions
 from backend.preflight.check import Again, Check, Question, again_by_name
 from backend.preflight.findings import Finding, Topic, Verdict, in_order
 from backend.preflight.offers import NetworkOffer, RegionOffer, SubnetOffer, TokenOwner
@@ -34,6 +34,7 @@ CHECK_LIMIT_S = 20.0
 CHECKS: tuple[Check, ...] = (
     *access.CHECKS,
     *machines.CHECKS,
+    *prices.CHECKS,
     *quota.CHECKS,
     *versions.CHECKS,
     *network.CHECKS,

@@ -17,8 +17,8 @@ from backend.spec import GatewaySpec
 Object = dict[str, Any]
 
 EPP_IMAGE = "registry.k8s.io/gateway-api-inference-extension/epp:v1.1.0"
-LONGEST_RELEASE = 40
-"""The chart cuts the release name to so many characters before it appends ``-epp``."""
+LONGEST_PART = 40
+"""The chart cuts release and namespace to so many characters before it makes names with ``-epp`` of them."""
 APP_VERSION = "0.0.0"
 """What Chart.yaml of v1.1.0 says in the repository; a release may carry another, which is no drift."""
 PICKER_METRIC = "vllm:gpu_cache_usage_perc"
@@ -29,7 +29,7 @@ _POOL_GROUP = "inference.networking.k8s.io"
 
 def epp_name(release: str) -> str:
     """Name of the endpoint picker's objects for a release."""
-    return release[:LONGEST_RELEASE] + "-epp"
+    return release[:LONGEST_PART] + "-epp"
 
 
 def pool_objects(spec: GatewaySpec) -> list[Object]:
@@ -74,7 +74,7 @@ class _Chart:
     def rights(self) -> list[Object]:
         """What the endpoint picker may do: read its pool's Pods, and check who reads its metrics."""
         read = ["get", "watch", "list"]
-        reviewer = f"{self.release}-{self.namespace}-epp"
+        reviewer = f"{self.release[:LONGEST_PART]}-{self.namespace[:LONGEST_PART]}-epp"
         return [
             self.object("v1", "ServiceAccount", self.epp),
             self.object(

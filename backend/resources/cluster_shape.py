@@ -47,6 +47,7 @@ def body(spec: GatewaySpec, cluster: ClusterSpec, *, project: str, version: str)
                 "config": {
                     "machineType": pool.machine_type,
                     "diskType": pool.disk_type,
+                    "resourceLabels": marks.labels(spec),
                     **node_config(spec, project),
                 },
             }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.clients.kinds import BACKEND_POLICY
 from backend.engine.events import Action
@@ -21,6 +21,9 @@ from backend.resources.objects import KubeObjects, Seen
 from backend.resources.ownership import dropped
 from backend.spec import GatewaySpec
 
+if TYPE_CHECKING:
+    from backend.clients.kube import Kube
+
 MANAGER = "mcig-drill"
 UNTIL = "mcig-drill-until"
 """Annotation: when the drill that drains a region meant to be over, ISO 8601."""
@@ -29,6 +32,12 @@ UNTIL = "mcig-drill-until"
 def policy_key(spec: GatewaySpec) -> Key:
     """Where the policy stands."""
     return Key(BACKEND_POLICY, spec.pool.namespace, BACKEND_POLICY_NAME)
+
+
+async def read(kube: Kube, spec: GatewaySpec) -> Object | None:
+    """The policy as it is now; None when it is not there."""
+    key = policy_key(spec)
+    return await kube.get(key.kind, key.namespace, key.name)
 
 
 def restored(spec: GatewaySpec) -> Object:
@@ -75,14 +84,7 @@ class BackendPolicyRow(KubeObjects):
 
     async def apply(self, step: Step, note: Note) -> None:
         """Take away what a drill left, then apply the policy."""
-        policy = await self.kube.get(*policy_place(self.spec))
-        if until(policy) is not None:
+        if until(await read(self.kube, self.spec)) is not None:
             note("restoring what a drill has drained")
             await self.kube.apply(restored(self.spec), manager=MANAGER)
         await super().apply(step, note)
-
-
-def policy_place(spec: GatewaySpec) -> tuple[Any, str | None, str]:
-    """The same as ``policy_key``, as a client's ``get`` takes it."""
-    key = policy_key(spec)
-    return key.kind, key.namespace, key.name

@@ -151,15 +151,22 @@ def _apply(clients: Clients, cluster: ClusterSpec, manager: str, file: str) -> s
 
 def _helm(spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> str:
     context = kubectl(clients.project, cluster).rpartition(" ")[2]
+    metric = spec.model.kv_cache_metric
+    flags = (("v", "1"), ("kv-cache-usage-percentage-metric", metric)) if metric != PICKER_METRIC else ()
     values = [
-        f"inferencePool.modelServers.matchLabels.app={spec.model.name}",
         "provider.name=gke",
         f"inferencePool.targetPorts[0].number={spec.pool.port}",
         f"inferencePool.targetPortNumber={spec.pool.port}",
         f"inferenceExtension.monitoring.gke.enabled={str(spec.pool.monitoring).lower()}",
+        *(
+            f"inferenceExtension.flags[{number}].{part}={value}"
+            for number, flag in enumerate(flags)
+            for part, value in zip(("name", "value"), flag, strict=True)
+        ),
     ]
     sets = " ".join(f"--set '{value}'" for value in values)
+    label = f"--set-string 'inferencePool.modelServers.matchLabels.app={spec.model.name}'"
     return (
-        f"helm install {spec.pool.name} --kube-context {context} -n {spec.pool.namespace} {sets} "
+        f"helm install {spec.pool.name} --kube-context {context} -n {spec.pool.namespace} {label} {sets} "
         f"--version {spec.pool.chart} oci://registry.k8s.io/gateway-api-inference-extension/charts/inferencepool"
     )

@@ -102,7 +102,9 @@ class EnabledServices(Resource[Apis]):
         """Enable what is missing."""
         if observed is None:
             return self.create()
-        return self.update(*(Change(name, "disabled", "enabled") for name in sorted(WANTED - observed.enabled)))
+        off = sorted(WANTED - observed.enabled)
+        why = f"{len(off)} of {len(WANTED)} are off" if off else ""
+        return self.update(*(Change(name, "disabled", "enabled") for name in off), reason=why)
 
     def removal(self, observed: Apis | None) -> Step:
         """Leave them on; when shared things are to go and nobody else is left, disable those of the gateway alone."""

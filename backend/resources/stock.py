@@ -36,7 +36,7 @@ class EarlyWord:
             zones = " and ".join(zones_of(said))
             usual = f"{catalog.duration('node-pool') / 60:.0f} min"
             self._told = (
-                f"usually {usual}, now longer: {zones or 'the pool'} reports GCE_STOCKOUT{when}; Google tries again "
+                f"{zones or 'the pool'} reports GCE_STOCKOUT{when}; instead of the usual {usual} Google tries again "
                 f"for about {STOCKOUT_S / 60:.0f} min and lets nobody touch the pool until then, {_AFTER[self._policy]}"
             )
         return self._told

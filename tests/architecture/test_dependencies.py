@@ -16,6 +16,7 @@ DOORS = (
     "backend.fields",
     "backend.draft",  # the answers while they are given
     "backend.kept",  # and those of last time
+    "backend.money",  # what answers would cost
     "backend.found",  # what there is on this machine before anything is asked
     "backend.presets",
     "backend.monitor",

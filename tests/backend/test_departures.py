@@ -12,7 +12,7 @@ from backend import presets
 from backend.places import Places
 from backend.spec import GatewaySpec
 from backend.stack import departures
-from tests.readme import README, written
+from tests.readme import PARTS, README, marks, written
 from tui.departures import table
 
 
@@ -21,9 +21,20 @@ def example() -> GatewaySpec:
     return presets.load(presets.find("two-region-h100", Places.of({"MCIG_HOME": "/nowhere"})))
 
 
-def test_the_readme_has_the_tables_of_the_code() -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_the_readme_has_the_tables_of_the_code(part: str) -> None:
     text = README.read_text(encoding="utf-8")
-    assert written(text, {"MCIG_HOME": "/nowhere"}) == text, "run `python tests/readme.py`"
+    if part == "checks" and marks(part)[0] not in text:
+        pytest.skip("the README does not show the checks")
+    assert written(text, {"MCIG_HOME": "/nowhere"}, [part]) == text, "run `python tests/readme.py`"
+
+
+def test_a_table_is_written_between_its_marks() -> None:
+    first, last = marks("checks")
+    text = written(f"before\n{first}| stale |\n{last}\nafter\n", {"MCIG_HOME": "/nowhere"}, ["checks"])
+    assert text.startswith(f"before\n{first}| check | reads | saves you from |\n")
+    assert text.endswith(f"|\n{last}\nafter\n")
+    assert "stale" not in text
 
 
 def test_a_readme_without_its_marks_is_not_touched() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from backend import kept, presets
 from backend.clients import Clients
-from backend.draft import Draft, covers, hourly, places
+from backend.draft import Draft, covers, places
 from backend.kept import Kept
+from backend.money import costs
 from backend.places import Places
 from backend.resources import declare
 from backend.spec import GatewaySpec
@@ -140,7 +141,7 @@ async def test_the_cost_is_that_of_the_plan(preset: str, clients: Clients, tmp_p
     spec = presets.load(presets.find(preset, Places.of({"MCIG_HOME": str(tmp_path)})), ["project=demo-project"])
     clients.know(spec)
     rows = declare(spec, clients)
-    assert hourly(spec).usd == pytest.approx(sum(row.about.usd_per_hour for row in rows))
+    assert costs(spec).usd_per_hour == pytest.approx(sum(row.about.usd_per_hour for row in rows))
 
 
 def test_idle_gpus_have_a_price(spec: GatewaySpec) -> None:
@@ -148,8 +149,8 @@ def test_idle_gpus_have_a_price(spec: GatewaySpec) -> None:
     draft.set("model.replicas", 3)
     some = draft.check().spec
     assert some is not None
-    assert hourly(some).idle_gpus == 6
-    assert hourly(some).idle_usd == pytest.approx(1.5 * 18.376 + 1.5 * 8.910)
+    assert costs(some).idle_gpus == 6
+    assert costs(some).idle == pytest.approx(1.5 * 18.376 + 1.5 * 8.910)
 
 
 def test_a_draft_is_kept_with_what_is_put_aside(draft: Draft, tmp_path: Path) -> None:

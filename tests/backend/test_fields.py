@@ -16,6 +16,12 @@ from backend.spec import GatewaySpec, Provisioning
 ALL = [field for page in PAGES for field in page.fields]
 
 
+def field_at(path: str) -> Field:
+    """The one field of a path."""
+    (found,) = [field for field in ALL if field.path == path]
+    return found
+
+
 def leaves() -> set[str]:
     """Every field of a specification that is no block; a list of blocks counts as one."""
     paths = [path.replace("[0]", "[]") for path in spec_fields.all_paths()]
@@ -77,7 +83,7 @@ def test_what_is_shown_is_read_back(preset: str, tmp_path: Path) -> None:
     ],
 )
 def test_typed_answers(path: str, typed: str, meant: object) -> None:
-    assert fields.field_at(path).parse(typed) == meant
+    assert field_at(path).parse(typed) == meant
 
 
 @pytest.mark.parametrize(
@@ -93,8 +99,8 @@ def test_nonsense_is_told_at_its_field_and_breaks_nothing(field: Field, garbage:
 
 
 def test_machines_follow_the_gpu_and_ways_to_buy_the_machine(draft: Draft) -> None:
-    machines = fields.field_at("clusters[].gpu_pool.machine_type")
-    ways = fields.field_at("clusters[].gpu_pool.provisioning")
+    machines = field_at("clusters[].gpu_pool.machine_type")
+    ways = field_at("clusters[].gpu_pool.provisioning")
     assert all(choice.value.startswith("a3-highgpu") for choice in machines.choices(draft))
     assert [choice.value for choice in ways.choices(draft)] == ["spot", "flex-start"]
     draft.set("clusters[].gpu_pool.machine_type", "a3-highgpu-8g")
@@ -102,8 +108,8 @@ def test_machines_follow_the_gpu_and_ways_to_buy_the_machine(draft: Draft) -> No
 
 
 def test_questions_that_mean_nothing_are_not_asked(draft: Draft) -> None:
-    percent = fields.field_at("balancing.max_utilization_percent")
-    count = fields.field_at("balancing.max_in_flight_requests_per_endpoint")
+    percent = field_at("balancing.max_utilization_percent")
+    count = field_at("balancing.max_in_flight_requests_per_endpoint")
     assert (percent.asked(draft), count.asked(draft)) == (True, False)
     draft.set("balancing.mode", "IN_FLIGHT")
     assert (percent.asked(draft), count.asked(draft)) == (False, True)

@@ -130,8 +130,6 @@ class Scripts:
 
 
 def _steady(value: Json, key: str = "") -> Json:
-    if isinstance(value, Mapping) and value.get("name") == "default-pool":
-        value = {**value, "config": {name: item for name, item in value["config"].items() if name != "resourceLabels"}}
     if isinstance(value, Mapping):
         return {
             name: _steady(item, name)

@@ -151,6 +151,21 @@ def test_a_deployment_from_its_first_apply_to_its_end(kubectl: Kubectl) -> None:
     kubectl("wait --for=delete pod -l app=web --timeout=15s").ok()
 
 
+def test_what_happened_is_told(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", web(1)).ok()
+    kubectl("rollout status deployment/web --timeout=15s").ok()
+    told = kubectl("describe pod -l app=web").ok().out.partition("Events:")[2]
+    rows = [line.split(maxsplit=4) for line in told.splitlines()[3:]]
+    assert [row[1] for row in rows if row][-3:] == ["Pulled", "Created", "Started"]
+    assert rows[0][1:4:2] == ["Scheduled", "default-scheduler"]
+    assert "Scaled up replica set web-" in kubectl("describe deploy web").ok().out
+    table = kubectl("get events --sort-by=.lastTimestamp").ok().out
+    assert table.splitlines()[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    newer = kubectl("get events.v1.events.k8s.io --field-selector reason=Started -o json").ok().out
+    assert {one["note"] for one in json.loads(newer)["items"]} == {"Started container web"}
+    assert "ScalingReplicaSet" in kubectl("events --for deployment/web").ok().out
+
+
 def test_strict_fields_and_owners(kubectl: Kubectl) -> None:
     wrong = web(1).replace("image:", "imagge:")
     kubectl("apply -f -", wrong).failed('unknown field "spec.template.spec.containers[0].imagge"')
@@ -177,6 +192,12 @@ def test_what_is_made_from_protobuf(kubectl: Kubectl) -> None:
     assert container["ports"][0]["containerPort"] == 80
     kubectl("create job once --image=busybox -- true").ok()
     assert kubectl("get job once -o jsonpath={.spec.template.spec.containers[0].command}").ok().out == '["true"]'
+    kubectl("create role reader --verb=get,list --resource=pods,deployments.apps").ok()
+    kubectl(f"create rolebinding readers --role=reader --serviceaccount={kubectl.namespace}:robot --user=me@x.y").ok()
+    described = kubectl("describe role reader").ok().out
+    assert "deployments.apps  []                 []              [get list]" in described
+    described = kubectl("describe rolebinding readers").ok().out
+    assert {"reader", "robot", "me@x.y"} <= set(described.split())
 
 
 def test_commands_logs_and_watches(kubectl: Kubectl) -> None:
@@ -226,6 +247,9 @@ def test_what_the_cluster_says_of_itself(kubectl: Kubectl) -> None:
     assert "deployments" in kubectl("api-resources").ok().out
     assert "FIELD: image <string>" in kubectl("explain pod.spec.containers.image").ok().out
     assert kubectl("auth can-i create pods").ok().out == "yes"
+    assert "selfsubjectrulesreviews.authorization.k8s.io" in kubectl("auth can-i --list").ok().out
+    assert kubectl("auth whoami -o jsonpath={.status.userInfo.username}").ok().out == "rehearsal@example.com"
+    kubectl("top nodes").failed("Metrics API not available")
     assert kubectl("get nodes").ok().out.count(" Ready ") == 3
     kubectl("describe nodes").ok()
     kubectl("get rockets").failed("the server doesn't have a resource type")

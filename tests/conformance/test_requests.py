@@ -18,6 +18,7 @@ DEPARTURES: Mapping[str, Mapping[str, str]] = {
     "cluster": {
         "workloadIdentityConfig": "a multi-cluster Gateway needs Workload Identity",
         "resourceLabels": "the mark by which mcig knows at destroy what is its own",
+        "nodePools.0.config.resourceLabels": "the mark on the nodes, as gcloud's --labels puts it there, too",
         "nodePools.0.config.serviceAccount": "nodes run as an account that may write metrics and little else",
         "nodePools.0.config.oauthScopes": "gcloud's six scopes leave out the Autoscaling API; roles limit instead",
         "nodePools.0.config.workloadMetadataConfig": "Pods are not their node's account",

@@ -134,6 +134,13 @@ async def test_billing_that_is_off_names_no_account(cloud: Any) -> None:
     assert (await cloud.ok("GET", path))["billingEnabled"] is True
     put(cloud, "billing=disabled")
     assert await cloud.ok("GET", path) == {"name": "projects/demo-project/billingInfo", "projectId": "demo-project"}
+    (account,) = (await cloud.ok("GET", "/cloudbilling/v1/billingAccounts"))["billingAccounts"]
+    assert account["open"]
+    refused, _ = await cloud.call("PUT", path, {"billingAccountName": "billingAccounts/nobodys"})
+    assert refused == 400
+    linked = await cloud.ok("PUT", path, {"billingAccountName": account["name"]})
+    assert linked["billingEnabled"]
+    assert await cloud.ok("GET", path) == linked
 
 
 @pytest.mark.parametrize(

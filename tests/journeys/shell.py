@@ -19,7 +19,6 @@ from backend.resources.services import WANTED
 from tests.conformance.tools import GCLOUD, Tools
 from tests.journeys.terminal import TIMEOUT_S, Printed, Terminal, Warm
 
-WANTED_NAMES = frozenset(name.removesuffix(".googleapis.com") for name in WANTED)
 _CALLER = """#!{python} -SE
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -74,7 +73,9 @@ class Shell:
         control.clear_faults(self.tools.instance)
         for one in control.settings(self.tools.instance)["settings"]:
             control.put_setting(self.tools.instance, f"{one['path']}=usual")
-        self.tools.reset(*sorted({*WANTED_NAMES, "cloudbilling"}))
+        control.reset(self.tools.instance)
+        for name in (*WANTED, "cloudbilling.googleapis.com"):
+            control.put_setting(self.tools.instance, f"service.{name}=enabled")
 
     def close(self) -> None:
         """End the cloud and the loaded programs."""

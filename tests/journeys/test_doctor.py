@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+
 import pytest
 
-from tests.journeys.terminal import Terminal
+from backend.emulator import control
+from backend.places import Places
+from tests.journeys.terminal import Terminal, Warm
 
 H100 = "PREEMPTIBLE_NVIDIA_H100_GPUS"
 CHECK = f"quota/us-east4/{H100}"
 DOCUMENT = ("two-region-h100", "--target", "emulator", "--set", "project=demo-project")
 
 
-@pytest.fixture
-def world(terminal: Terminal) -> Terminal:
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Terminal]:
     """A terminal with an emulated cloud that waits for nothing."""
+    terminal = Terminal(tmp_path_factory.mktemp("home"), warm)
     terminal.mcig("emulator", "start", "--detach", "--speed", "max")
-    return terminal
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture
+def world(shared_world: Terminal) -> Terminal:
+    """The file's cloud with a new project in it, and a home without stacks."""
+    instance = control.find(shared_world.home / "mcig" / "emulator")
+    assert instance is not None
+    for one in control.settings(instance)["settings"]:
+        control.put_setting(instance, f"{one['path']}=usual")
+    control.reset(instance)
+    shutil.rmtree(Places.of(shared_world.environ).stack("any").parent, ignore_errors=True)
+    return shared_world
 
 
 def test_a_healthy_world_has_no_failure(world: Terminal) -> None:
@@ -33,11 +52,8 @@ def test_a_healthy_world_has_no_failure(world: Terminal) -> None:
 def test_without_quota_nothing_is_made_and_the_fix_is_one_command(world: Terminal) -> None:
     world.mcig("emulator", "set", f"quota.us-east4.{H100}=0")
     events = world.mcig("apply", "rehearsal", "--yes", "--json", code=4).lines
-    assert events[-1]["type"] == "run_finished"
-    (services,) = [one for one in events if one["type"] == "step_finished" and one["resource"] == "services"]
-    assert services["error"]["kind"] == "PreflightRefused"
-    made = world.mcig("emulator", "status", "--json").document["resources"]
-    assert {name.partition("/")[0] for name in made} == {"service"}
+    assert [event["type"] for event in events] == ["run_started", "run_finished"]
+    assert world.mcig("emulator", "status", "--json").document["resources"] == []
 
     refused = world.mcig("apply", "rehearsal", "--yes", code=4)
     assert CHECK in refused.err
@@ -47,6 +63,17 @@ def test_without_quota_nothing_is_made_and_the_fix_is_one_command(world: Termina
     assert check["fix"] == f"mcig doctor rehearsal --request {CHECK}"
     world.mcig(*check["fix"].split()[1:])
     world.mcig("doctor", "rehearsal")
+
+
+def test_what_can_be_read_only_once_apis_are_on_is_checked_before_the_second_step(world: Terminal) -> None:
+    world.mcig(
+        "emulator", "set", "service.compute=disabled", "service.cloudquotas=disabled", f"quota.us-east4.{H100}=0"
+    )
+    events = world.mcig("apply", "rehearsal", "--yes", "--json", code=4).lines
+    (services,) = [one for one in events if one["type"] == "step_finished" and one["resource"] == "services"]
+    assert services["error"]["kind"] == "PreflightRefused"
+    made = world.mcig("emulator", "status", "--json").document["resources"]
+    assert {name.partition("/")[0] for name in made} == {"service"}
 
 
 def test_a_failure_can_be_ignored_and_a_guard_that_is_passed_is_told(world: Terminal) -> None:
@@ -62,6 +89,26 @@ def test_a_failure_can_be_ignored_and_a_guard_that_is_passed_is_told(world: Term
     assert cost["usd_per_day"] == pytest.approx(24 * cost["usd_per_hour"], abs=0.01)
     assert cost["guard_passed"]
     assert world.mcig("plan", "rehearsal", "--json").document["cost"]["estimate"] is True
+
+
+@pytest.mark.parametrize(
+    ("settings", "failure"),
+    [
+        (["project=demo-projekt"], "project"),
+        (["beyond_catalog=true", "clusters.gke-east.region=us-east44",
+          "clusters.gke-east.gpu_pool.zones=[us-east44-a]"], "region/us-east44"),
+    ],
+)  # fmt: skip
+def test_a_typing_error_is_one_failure_and_what_follows_from_it_is_told_once(
+    world: Terminal, settings: list[str], failure: str
+) -> None:
+    world.mcig("emulator", "set", "service.compute.googleapis.com=enabled")
+    options = [part for one in settings for part in ("--set", one)]
+    checks = world.mcig("doctor", "rehearsal", *options, "--json", code=4).document["checks"]
+    assert [one["id"] for one in checks if one["status"] == "fail"] == [failure]
+    text = world.mcig("doctor", "rehearsal", *options, code=4).out
+    assert f"not to be known before {failure} is mended" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_what_is_checked_is_listed_without_any_cloud(terminal: Terminal) -> None:

@@ -78,7 +78,10 @@ CASES = (
     ),
     Case(
         "name/membership/gke-east",
-        made=((MEMBERSHIP, {"endpoint": {"gkeCluster": {"resourceLink": LINK}}}),),
+        made=(
+            (f"{GKE}/us-east1/clusters", {"cluster": CLUSTER}),
+            (MEMBERSHIP, {"endpoint": {"gkeCluster": {"resourceLink": LINK}}}),
+        ),
         gcloud=True,
     ),
     Case(
@@ -105,6 +108,7 @@ ELSEWHERE = {
     "project": "only the person knows which project is meant; the command lists them",
     "policy": "an administrator of the organisation has to make an exception; the command shows the policy",
     "limit": "fewer clusters are the only way",
+    "price": "prices are Google's",
     "fleet": "somebody else's config cluster is never moved; the command shows it",
     "huggingface": "a licence is accepted, and a token made, on a web page; a token is given by the keyboard",
 }

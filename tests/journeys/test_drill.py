@@ -1,13 +1,27 @@
 """A region is drained on purpose: what that does to requests, and what a killed drill leaves for the next command."""
 
-from tests.journeys.terminal import Terminal, kill
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.terminal import Terminal, Warm, kill
 
 REGION = "us-east4"
 
 
-def test_traffic_moves_and_comes_back_and_nothing_is_lost(terminal: Terminal) -> None:
-    terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max")
-    told = terminal.mcig("drill", "rehearsal", "--region", REGION, "--seconds", "12", "--rate", "8", "--json").document
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Terminal]:
+    """A stack that stands."""
+    made = Terminal(tmp_path_factory.mktemp("standing"), warm)
+    try:
+        made.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max")
+        yield made
+    finally:
+        made.close()
+
+
+def test_traffic_moves_and_comes_back_and_nothing_is_lost(standing: Terminal) -> None:
+    told = standing.mcig("drill", "rehearsal", "--region", REGION, "--seconds", "12", "--rate", "8", "--json").document
     assert (told["sent"], told["lost"], told["restored"]) == (96, 0, True)
     assert told["share_before"] == 1
     assert told["moved_s"] is not None and told["moved_s"] < 4
@@ -15,32 +29,32 @@ def test_traffic_moves_and_comes_back_and_nothing_is_lost(terminal: Terminal) ->
     assert told["slowed"] is not None
     west = next(each for each in told["load"]["clusters"] if each["name"] == "gke-west")
     assert 0.2 < west["share"] < 0.8, "half of the time everything went there"
-    planned = terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json").document
+    planned = standing.mcig("plan", "rehearsal", "--detailed-exitcode", "--json").document
     assert {step["action"] for step in planned["steps"]} == {"no-op"}
 
 
-def test_a_killed_drill_is_seen_and_restored(terminal: Terminal) -> None:
-    terminal.mcig("apply", "rehearsal", "--yes", "--json", "--speed", "max")
-    run = terminal.start("drill", "rehearsal", "--region", REGION, "--seconds", "12")
+def test_a_killed_drill_is_seen_and_restored(standing: Terminal) -> None:
+    other = "europe-west3"
+    run = standing.start("drill", "rehearsal", "--region", other, "--seconds", "8")
     assert run.stdout is not None
     for line in run.stdout:
         if "is drained" in line:
             break
     assert kill(run).code == -9
 
-    status = terminal.mcig("status", "rehearsal").out
+    status = standing.mcig("status", "rehearsal").out
     assert "a drill drains a region until" in status
     assert "--only backend-policy" in status
-    again = terminal.mcig("drill", "rehearsal", "--region", REGION, code=1)
+    again = standing.mcig("drill", "rehearsal", "--region", other, code=1)
     assert "drained already" in again.err
-    planned = terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json", code=3).document
+    planned = standing.mcig("plan", "rehearsal", "--detailed-exitcode", "--json", code=3).document
     (step,) = [step for step in planned["steps"] if step["resource"] == "backend-policy"]
     assert step["action"] == "update"
     assert any("mcig-drill-until" in change["field"] for change in step["drift"])
 
-    terminal.mcig("apply", "rehearsal", "--yes", "--json", "--only", "backend-policy")
-    terminal.mcig("plan", "rehearsal", "--detailed-exitcode", "--json")
-    assert "a drill" not in terminal.mcig("status", "rehearsal").out
+    standing.mcig("apply", "rehearsal", "--yes", "--json", "--only", "backend-policy")
+    standing.mcig("plan", "rehearsal", "--detailed-exitcode", "--json")
+    assert "a drill" not in standing.mcig("status", "rehearsal").out
 
 
 def test_a_region_that_cannot_be_drained_is_refused(terminal: Terminal) -> None:

@@ -19,9 +19,9 @@ import yaml
 
 from tests.journeys.terminal import TIMEOUT_S, Terminal
 
-SETTLE_S = 20.0
+SETTLE_S = 45.0
 """Seconds of wall clock within which a change has to show in the traffic."""
-PATIENCE_S = 10.0
+PATIENCE_S = 4.0
 """Seconds after which a client gives up."""
 KUBECTL = Path(sys.executable).with_name("kubectl")
 

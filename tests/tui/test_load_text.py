@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_a_test_fits_the_terminal(width: int, unicode: bool) -> None:
     assert "100 of 100 answered in 12.5 s" in "\n".join(lines)
     if not unicode:
         assert "\n".join(lines).isascii()
+
+
+def test_of_many_clusters_the_busiest_are_drawn() -> None:
+    names = [f"gke-{number}" for number in range(6)]
+    points = tuple(ClusterPoint(name, number, number / 15, 0.1, 1, 0) for number, name in enumerate(names))
+    clusters = tuple(ClusterLoad(name, "r", number, 0.1, 1, 0.1, 0.1) for number, name in enumerate(names))
+    lines = list(picture(replace(result([Point(1, 1, points)]), clusters=clusters), Style()))
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["gke-3", "gke-4", "gke-5"]
+    assert "33 %" in lines[2] and "3 clusters with fewer requests are not drawn" in lines
 
 
 def test_the_picture_begins_and_ends_with_traffic_and_has_few_rows() -> None:

@@ -150,6 +150,23 @@ def test_now_and_then_a_run_tells_how_long_it_still_needs() -> None:
     assert told.endswith("10-20 min for the whole run")
 
 
+def test_what_is_late_is_told_again_and_again_with_what_is_in_its_way() -> None:
+    step = planned("node-pool/x", Action.CREATE, estimate_s=300, estimate_p90_s=600)
+    lines: list[str] = []
+    forecast = Forecast(Plan(Verb.APPLY, (step,)), speed=None)
+    run = PlainRun(lines.append, Style(), speed=None, forecast=forecast)
+    short = StepNote("node-pool/x", "us-east4-a reports GCE_STOCKOUT since 0:40; Google tries again")
+    begun = RunStarted("r", "demo", "gke", Verb.APPLY, (), 300.0, 600.0)
+    payloads: list[tuple[float, Payload]] = [(0, begun), (1, started("node-pool/x")), (40, short)]
+    payloads += [(at, short) for at in range(60, 1000, 30)]
+    for number, (at, payload) in enumerate(payloads, start=1):
+        run(Event(number, BEGAN + timedelta(seconds=at), payload))
+    text = " ".join(line.strip() for line in lines if "to go" not in line)
+    assert text.count(" late ") > 2
+    assert "usually 5-10 min, now 14 min; us-east4-a reports GCE_STOCKOUT since 0:40" in text
+    assert " late " not in " ".join(line for line in lines if line.startswith((" 0:", " 9:")))
+
+
 @given(st.floats(0, 90_000), st.floats(0, 90_000))
 def test_a_range_never_loses_its_upper_end(one: float, other: float) -> None:
     low, high = sorted((one, other))

@@ -67,6 +67,8 @@ class Live:
         self._error = error
         self.stack_name, self.verb, self.speed = self._run.stack_name, self._run.verb, 60.0
         self.where, self.facts, self.halted = "the emulated cloud", self._run.facts, self._run.halted
+        self.spent = self.guard_at = None
+        self.guard = ""
         self.now, self.left = self._run.now, self._run.left
 
     async def play(self, emit: Emit, note: Callable[[str], None]) -> None:

@@ -81,6 +81,17 @@ class Remains:
     leftovers: tuple[Leftover, ...]
     """Parts of load balancers that a Gateway of the stack probably left."""
 
+    @property
+    def anything(self) -> bool:
+        """Whether something is left."""
+        return bool(self.kept or self.leftovers)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What would take away what is left."""
+        said = [reason.split("`")[1] for _, reason in self.kept if reason.count("`") > 1]
+        return (*said, *(part.command for part in self.leftovers))
+
     def lines(self, style: Style) -> Iterator[str]:
         """Tell people; nothing when nothing is left."""
         if self.kept:

@@ -149,7 +149,8 @@ def _around(found: Found) -> Content:
     lines = []
     for there, label, text in rows:
         glyph = ("✓ ", "$text-success") if there else ("· ", "$quiet")
-        lines.append(Content.assemble(glyph, (label, "$quiet"), "\n  ", (text, "" if there else "$quiet")))
+        told = text.replace("; ", ";\n  ")
+        lines.append(Content.assemble(glyph, (label, "$quiet"), "\n  ", (told, "" if there else "$quiet")))
     return Content("\n").join(lines)
 
 

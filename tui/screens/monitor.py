@@ -15,6 +15,7 @@ from textual import on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.getters import query_one
 from textual.message import Message
 from textual.screen import Screen
@@ -108,6 +109,8 @@ class MonitorScreen(Screen[None]):
         self._held = False
         self._newest: Snapshot | None = None
         self._failure = ""
+        self._told_event: Happening | None = None
+        self._told_details: Content | None = None
         self._test: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
@@ -163,7 +166,7 @@ class MonitorScreen(Screen[None]):
             )
         )
         self.fleet.show(self.snapshot, self._history, self._sort)
-        self.events_text.update(events(self._happened))
+        self._tell_events()
         self._tell_details()
         self._tick()
 
@@ -194,11 +197,20 @@ class MonitorScreen(Screen[None]):
             return f"! {age:.0f} s old"
         return f"● live {self.snapshot.at.astimezone():%H:%M:%S}"
 
+    def _tell_events(self) -> None:
+        """Tell the events where there are new ones; a new text costs a layout."""
+        newest = self._happened[0] if self._happened else None
+        if newest is None or newest is not self._told_event:
+            self._told_event = newest
+            self.events_text.update(events(self._happened))
+
     def _tell_details(self) -> None:
         if self.snapshot is not None:
             title, text = details(self.snapshot, self.fleet.selected)
             self.query_one("#details").border_title = title
-            self.details_text.update(text)
+            if text != self._told_details:
+                self._told_details = text
+                self.details_text.update(text)
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -369,7 +381,7 @@ class MonitorScreen(Screen[None]):
         from backend.monitor.feed import Tone
 
         self._happened.appendleft(Happening(datetime.now(UTC), "test", text, Tone.NEWS))
-        self.events_text.update(events(self._happened))
+        self._tell_events()
 
 
 def _next(among: Sequence[Value], now: Value) -> Value:

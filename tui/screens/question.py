@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Footer, Input, Static
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +58,32 @@ class Question(ModalScreen[str]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id or self._choices[0].name)
+
+
+class TypedQuestion(ModalScreen[bool]):
+    """Asks for a word to be typed, and gives whether it was."""
+
+    CSS_PATH = "question.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(False)", "Keep it", tooltip="Change nothing", id="question.leave"),
+    ]
+
+    def __init__(self, title: str, text: str, word: str) -> None:
+        super().__init__()
+        self._title, self._text, self._word = title, text, word
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical(id="question") as box:
+            box.border_title = self._title
+            yield Static(self._text, markup=False)
+            yield Input(placeholder=self._word, id="typed", compact=True)
+            yield Static("", id="wrong")
+        yield Footer()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip() == self._word:
+            self.dismiss(True)
+        else:
+            self.query_one("#wrong", Static).update(f"That is not {self._word}; escape keeps it.")

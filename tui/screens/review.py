@@ -1,13 +1,14 @@
 """The plan review: every step with its time, cost, permission and command, before anything is changed.
 
 Invariant: nothing in the cloud changes on this screen. Looking at it and checking happen in workers; Start, Save,
-Export and Back are messages for whoever shows the screen.
+Export and Back are messages for whoever shows the screen. What nobody asked for is never destroyed: adopted clusters
+only after their names were typed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import on, work
@@ -23,13 +24,14 @@ from textual.widgets import Button, Footer, Static, TabbedContent, TabPane
 from backend.engine.events import Verb
 from backend.engine.plan import Plan
 from backend.errors import McigError
-from backend.preflight.findings import Finding, Verdict
+from backend.preflight.findings import Finding, refusing
+from tui.check_groups import label
 from tui.review_text import departures_text, notes_text, planned_lines, totals
 from tui.runs import place
-from tui.screens.question import Choice, Question
+from tui.screens.question import Choice, Question, TypedQuestion
 from tui.step_text import as_content
 from tui.style import money
-from tui.widgets.findings import Findings
+from tui.widgets.check_list import CheckList
 from tui.widgets.plan_list import PlanList
 
 if TYPE_CHECKING:
@@ -42,9 +44,19 @@ _STARTS = {Verb.APPLY: "Start", Verb.DESTROY: "Destroy"}
 _VARIANTS: dict[Verb, Literal["success", "error"]] = {Verb.APPLY: "success", Verb.DESTROY: "error"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Takes:
+    """What a destroy takes beside what was made for the stack."""
+
+    adopted: bool = False
+    shared: bool = False
+
+
 HELP = """\
 Every step that would be carried out, by region: what is done, how long it usually takes, and what it costs while it
 stands. The selected step's command, the permissions it needs and where it differs from the document stand beside it.
+
+In a destroy, **a** takes clusters along that mcig did not make, and **h** what is shared with nobody who is left.
 
 **1** to **4** show the steps, the checks with their fixes, what differs from the document, and what is worth knowing of
 your answers. Nothing has been changed so far, and nothing is before **s**.
@@ -63,7 +75,9 @@ class ReviewScreen(Screen[None]):
         ),
         Binding("p", "ask_model", "Ask", tooltip="Ask the model through the gateway", id="review.ask"),
         Binding("r", "look", "Refresh", show=False, tooltip="Look at the cloud again", id="review.look"),
-        Binding("y", "copy", "Copy", tooltip="Copy the step's command, or the fixes of the checks", id="review.copy"),
+        Binding("y", "copy", "Copy", tooltip="Copy the step's command, or the selected check's fix", id="review.copy"),
+        Binding("a", "wider('adopted')", "Adopted", tooltip="Also clusters not made by mcig", id="review.adopted"),
+        Binding("h", "wider('shared')", "Shared", tooltip="Also APIs and roles nobody needs", id="review.shared"),
         Binding("1", "tab('steps')", "Steps", show=False, tooltip="The steps"),
         Binding("2", "tab('checks')", "Checks", show=False, tooltip="What was checked beforehand"),
         Binding("3", "tab('differs')", "Differs", show=False, tooltip="What differs from the document"),
@@ -73,7 +87,7 @@ class ReviewScreen(Screen[None]):
     head = query_one("#head", Static)
     steps = query_one(PlanList)
     tabs = query_one(TabbedContent)
-    findings_view = query_one(Findings)
+    checks = query_one(CheckList)
     step_box = query_one("#step", VerticalScroll)
     step_text = query_one("#step-text", Static)
 
@@ -83,6 +97,8 @@ class ReviewScreen(Screen[None]):
 
         stack: Stack
         plan: Plan
+        ignore: tuple[str, ...] = ()
+        """Ids of the checks that fail and are no reason to stop."""
 
     @dataclass
     class Save(Message):
@@ -121,6 +137,7 @@ class ReviewScreen(Screen[None]):
         self._checked = findings is not None
         self._token = token
         self._begun = False
+        self._takes = _Takes()
 
     def compose(self) -> ComposeResult:
         """Lay out."""
@@ -129,8 +146,8 @@ class ReviewScreen(Screen[None]):
             with TabbedContent(id="tabs"):
                 with TabPane("Steps", id="steps"):
                     yield PlanList()
-                with TabPane("Checks", id="checks"), VerticalScroll():
-                    yield Findings()
+                with TabPane("Checks", id="checks"):
+                    yield CheckList()
                 with TabPane("Differs", id="differs"), VerticalScroll():
                     yield Static(id="differs-text")
                 with TabPane("Notes", id="notes"), VerticalScroll():
@@ -215,8 +232,15 @@ class ReviewScreen(Screen[None]):
         self.head.update(Content.assemble((name, "bold"), "  ", (where, "$quiet"), "\n", said))
 
     def _tell_findings(self, *, going_on: bool) -> None:
-        self.findings_view.show(self._findings, "checking" if going_on else "")
-        self.tabs.get_tab("checks").label = _checks_label(self._findings, going_on=going_on)
+        self.checks.show(self._findings, "checking" if going_on else "")
+        self._tell_label(going_on=going_on)
+
+    @on(CheckList.Ignored)
+    def _ignored(self) -> None:
+        self._tell_label(going_on=False)
+
+    def _tell_label(self, *, going_on: bool) -> None:
+        self.tabs.get_tab("checks").label = label(self._findings, going_on=going_on, ignored=self.checks.ignored)
 
     def _offer(self) -> None:
         changes = self.plan is not None and bool(self.plan.changes)
@@ -243,6 +267,7 @@ class ReviewScreen(Screen[None]):
     @on(TabbedContent.TabActivated)
     def _tab_shown(self) -> None:
         self.set_class(self.tabs.active == "steps", "-steps")
+        self.refresh_bindings()
 
     @on(Button.Pressed)
     async def _pressed(self, event: Button.Pressed) -> None:
@@ -254,8 +279,9 @@ class ReviewScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can be done now."""
-        del parameters
         match action:
+            case "wider":
+                return self._may_take(str(parameters[0]))
             case "start":
                 return self.plan is not None and bool(self.plan.changes)
             case "save" | "export":
@@ -268,7 +294,24 @@ class ReviewScreen(Screen[None]):
     def action_tab(self, name: str) -> None:
         """Show one of the tabs."""
         self.tabs.active = name
-        self.steps.focus() if name == "steps" else self.query_one(f"#{name} VerticalScroll").focus()
+        places = {"steps": self.steps, "checks": self.checks}
+        (places.get(name) or self.query_one(f"#{name} VerticalScroll")).focus()
+
+    def _may_take(self, name: str) -> bool:
+        if self._verb is not Verb.DESTROY or self.plan is None:
+            return False
+        return name == "shared" or self._takes.adopted or bool(self.stack.adopted(self.plan, left=True))
+
+    def action_wider(self, name: str) -> None:
+        """Plan a destroy that takes more along, or no longer does."""
+        takes = replace(self._takes, **{name: not getattr(self._takes, name)})
+        try:
+            self.stack = self.stack.taking(shared=takes.shared, adopted=takes.adopted)
+        except McigError as error:
+            self.notify(f"{error.message}\n{error.fix}", severity="warning", markup=False)
+            return
+        self._takes = takes
+        self._look()
 
     @work
     async def action_start(self) -> None:
@@ -276,28 +319,36 @@ class ReviewScreen(Screen[None]):
         plan = self.plan
         if plan is not None and await self._agreed(plan):
             self._begun = True
-            self.post_message(self.Start(self.stack, plan))
+            self.post_message(self.Start(self.stack, plan, tuple(sorted(self.checks.ignored))))
 
     async def _agreed(self, plan: Plan) -> bool:
-        failing = [finding.id for finding in self._findings if finding.status is Verdict.FAIL]
+        failing = [finding.id for finding in refusing(self._findings, self.checks.ignored)]
         spec, where = self.stack.spec, self.stack.connection.description
         if failing:
             names = "\n".join(f"  ✗ {name}" for name in failing[:5])
-            text = f"Setting up would fail here:\n{names}\n\nThe Checks tab has the fixes."
+            text = f"Setting up would fail here:\n{names}\n\nThe Checks tab has the fixes; i ignores one there."
             choices = (Choice("no", "Back to the checks", "primary"), Choice("yes", "Start all the same", "warning"))
             if await self.app.push_screen_wait(Question("Checks fail", text, choices)) != "yes":
                 self.action_tab("checks")
                 return False
+            self.checks.ignored |= set(failing)
         if plan.verb is Verb.DESTROY:
             count = len(plan.changes)
             text = f"{count} {'thing' if count == 1 else 'things'} of {spec.name} on {where} will be taken away."
             choices = (Choice("no", "Keep it", "primary"), Choice("yes", "Destroy", "error"))
-            return await self.app.push_screen_wait(Question("Destroy?", text, choices)) == "yes"
+            if await self.app.push_screen_wait(Question("Destroy?", text, choices)) != "yes":
+                return False
+            return all([await self._named(name) for name in self.stack.adopted(plan)])
         if self.stack.connection.speed is None:
             text = f"On {where} this costs {money(plan.usd_per_hour)} while it stands, until it is destroyed."
             choices = (Choice("no", "Not yet", "primary"), Choice("yes", "Start", "success"))
             return await self.app.push_screen_wait(Question("Start?", text, choices)) == "yes"
         return True
+
+    async def _named(self, cluster: str) -> bool:
+        """Have the name of a cluster typed that mcig did not make."""
+        text = f"{cluster} was not made by mcig. Type its name to delete it, with everything that runs in it."
+        return await self.app.push_screen_wait(TypedQuestion(f"Delete {cluster}?", text, cluster))
 
     def action_save(self) -> None:
         """Keep the answers as a preset."""
@@ -316,9 +367,9 @@ class ReviewScreen(Screen[None]):
         self.post_message(self.Back())
 
     def action_copy(self) -> None:
-        """Copy the command of the step, or the fixes of the checks."""
+        """Copy the command of the step, or the fix of the check."""
         if self.tabs.active == "checks":
-            told = "\n".join(finding.fix for finding in self._findings if finding.fix)
+            told = self.checks.fix
         else:
             told = "" if (step := self.steps.selected) is None else step.about.command
         if not told:
@@ -326,12 +377,3 @@ class ReviewScreen(Screen[None]):
             return
         self.app.copy_to_clipboard(told)
         self.notify("Copied.")
-
-
-def _checks_label(findings: Sequence[Finding], *, going_on: bool) -> str:
-    failing = sum(finding.status is Verdict.FAIL for finding in findings)
-    mind = sum(finding.status is Verdict.WARN for finding in findings)
-    if failing:
-        return f"Checks ✗ {failing} fail"
-    sign = "…" if going_on else f"! {mind}" if mind else "✓" if findings else ""
-    return f"Checks {sign}".rstrip()

@@ -8,8 +8,9 @@ the ways on.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -27,12 +28,18 @@ from tui.progress import Progress, StepProgress
 from tui.runs import LiveRun, RecordedRun, RunSource
 from tui.screens.question import Choice, Question
 from tui.screens.step import StepScreen
+from tui.screens.stockout import StockOutScreen
+from tui.screens.telling import TellingScreen
 from tui.step_text import as_content, error_text, step_lines
-from tui.style import elapsed
+from tui.style import Style, elapsed
 from tui.widgets.lanes import Lanes
 from tui.widgets.run_end import RunEnd
 from tui.widgets.run_header import RunHeader
 from tui.widgets.run_log import RunLog
+
+if TYPE_CHECKING:
+    from backend.spec import GatewaySpec
+    from backend.stack import Stack
 
 FRAMES = 10
 """Times a second that what has happened is drawn."""
@@ -47,7 +54,8 @@ A column for what is shared and one a region; every step is a line with its stat
 details of the selected step and the log; **l** gives the log the room, **/** shows only lines with a word in them.
 
 Nothing is lost when a run is stopped or a step fails: what was made stays, what does not need the failed step goes on,
-and another try does what is still to be done.
+and another try does what is still to be done. Where a zone has no GPUs, **o** shows what else there is and goes on with
+it; after a destroy **w** shows what remains, and what would take it away.
 """
 
 
@@ -58,6 +66,8 @@ class RunScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "ask_model", "Ask", tooltip="Ask the model through the gateway", id="run.ask"),
         Binding("m", "watch", "Monitor", tooltip="Watch where traffic goes", id="run.watch"),
+        Binding("o", "others", "Other GPUs", tooltip="What else there is in place of the GPUs", id="run.others"),
+        Binding("w", "remains", "Remains", tooltip="What the destroy left, and what undoes it", id="run.remains"),
         Binding("r", "retry", "Retry", tooltip="Look again and do what is still to be done", id="run.retry"),
         Binding("e", "change", "Change", show=False, tooltip="Change the answers and review again", id="run.change"),
         Binding(
@@ -96,8 +106,10 @@ class RunScreen(Screen[None]):
 
         outcome: Outcome | None
 
-    def __init__(self, source: RunSource) -> None:
+    def __init__(self, source: RunSource, *, reopen: Callable[[GatewaySpec], Awaitable[Stack]] | None = None) -> None:
+        """``reopen`` opens the stack with another specification; without it the answers cannot be changed here."""
         super().__init__()
+        self._reopen = reopen
         self.source = source
         self.progress = Progress(source.facts, speed=source.speed)
         self._worker: Worker[None] | None = None
@@ -164,10 +176,28 @@ class RunScreen(Screen[None]):
             self.dismiss(None)
             return
         self.end.tell(self.source, self.progress, self._failure)
+        self._look_back()
         told = [step for step in self.progress.steps.values() if step.detail]
         if self._follow and (worth := [*self.progress.failed, *reversed(told)]):
             self.lanes.select(worth[0].facts.resource)
             self._tell_step()
+
+    @work(group="after", exclusive=True)
+    async def _look_back(self) -> None:
+        """Learn what comes after the run: GPUs to be had elsewhere, what remains, a guard that is passed."""
+        run = self.source
+        if not isinstance(run, LiveRun):
+            return
+        await run.look_back()
+        if self.going_on or self.source is not run:
+            return
+        self.end.tell(run, self.progress, self._failure)
+        self.refresh_bindings()
+        if self.app.screen is self:
+            if self.check_action("remains", ()):
+                self.action_remains()
+            elif self.check_action("others", ()) and run.stack.spec.on_stockout != "stop":
+                self.action_others()
 
     def _frame(self, *, now: bool = False) -> None:
         """Draw what has happened since the last frame; without news only the clocks, now and then."""
@@ -233,8 +263,17 @@ class RunScreen(Screen[None]):
                 return self.going_on and not recorded
             case "retry":
                 return not self.going_on and (recorded or failed)
-            case "change" | "destroy":
+            case "others":
+                waits = not self.going_on and self._reopen is not None
+                return waits and isinstance(self.source, LiveRun) and bool(self.source.out_of_stock)
+            case "remains":
+                left = self.source.remains if isinstance(self.source, LiveRun) else None
+                return left is not None and left.anything
+            case "change":
                 return not recorded and not self.going_on and failed
+            case "destroy":
+                wanted = failed or bool(self.source.guard)
+                return not recorded and not self.going_on and wanted and self.source.verb is Verb.APPLY
             case "ask_model" | "watch":
                 succeeded = self.progress.finished is not None and not failed
                 return not recorded and succeeded and self.source.verb is Verb.APPLY
@@ -263,6 +302,40 @@ class RunScreen(Screen[None]):
     def action_destroy(self) -> None:
         """Review a destroy."""
         self.post_message(self.Destroy())
+
+    def action_remains(self) -> None:
+        """Tell what a destroy left, and what would take it away."""
+        if isinstance(self.source, LiveRun) and (left := self.source.remains) is not None:
+            text = "\n".join(left.lines(Style(width=10_000))).strip()
+            self.app.push_screen(TellingScreen("What remains", text, "\n".join(left.commands)))
+
+    @work(group="again", exclusive=True)
+    async def action_others(self) -> None:
+        """Offer what else there is in place of GPUs that could not be had, and go on with it.
+
+        A rehearsal goes on at once; where it costs money the review shows the new plan first.
+        """
+        run = self.source
+        if not isinstance(run, LiveRun) or self._reopen is None:
+            return
+        spec = run.stack.spec
+        for cluster in run.out_of_stock:
+            chosen = await self.app.push_screen_wait(StockOutScreen(cluster, run.stack.alternatives(spec, cluster)))
+            if chosen is None:
+                return
+            spec = chosen.spec
+        self.end.looking("planning with the other choice")
+        try:
+            stack = await self._reopen(spec)
+            if stack.connection.speed is None:
+                self.dismiss(None)
+                return
+            source = run.with_other(stack, await stack.plan(run.verb))
+        except McigError as error:
+            self._failure = Failure.of(error)
+            self.end.tell(run, self.progress, self._failure)
+            return
+        self._begin(source)
 
     def action_pause(self) -> None:
         """Pause a recording, or go on."""

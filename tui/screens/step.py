@@ -14,17 +14,18 @@ from textual.getters import query_one
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from tui.progress import NOTES_KEPT, StepProgress
-from tui.step_text import as_content, error_text, step_lines
+from tui.progress import StepProgress
+from tui.step_text import as_content, original, step_sections
 
 
 class StepScreen(ModalScreen[None]):
-    """State, error with cause and fix, all notes, command and permissions of a step; it stays up to date."""
+    """How a step goes, its error, request and response, and all it told; it stays up to date."""
 
     CSS_PATH = "question.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "leave", "Back", key_display="esc", tooltip="Back to the run", id="step.leave"),
         Binding("y", "copy", "Copy", tooltip="Copy all of this to the clipboard", id="step.copy"),
+        Binding("e", "copy_original", "Copy the error", tooltip="What the cloud said, word by word", id="step.error"),
     ]
     told = query_one("#told", Static)
 
@@ -50,13 +51,26 @@ class StepScreen(ModalScreen[None]):
 
     def action_copy(self) -> None:
         """Copy the text."""
-        self.app.copy_to_clipboard(f"{error_text(self._step) or self._step.facts.resource}\n{self._text().plain}")
+        self.app.copy_to_clipboard(f"{self._step.facts.resource}\n{self._text().plain}")
         self.notify("Copied.")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only a failure has an original message."""
+        del parameters
+        return action != "copy_original" or bool(original(self._step))
+
+    def action_copy_original(self) -> None:
+        """Copy what the cloud said of the failure."""
+        self.app.copy_to_clipboard(original(self._step))
+        self.notify("Copied what the cloud said.")
 
     def _tell(self) -> None:
         self.told.update(self._text())
 
     def _text(self) -> Content:
-        lines = step_lines(self._step, now=self._now(), speed=self._speed, notes=NOTES_KEPT)
-        title = [("", self._step.facts.title)] if self._step.facts.title else []
-        return as_content([*title, *lines])
+        told = [Content(self._step.facts.title)] if self._step.facts.title else []
+        for heading, lines in step_sections(self._step, now=self._now(), speed=self._speed):
+            if lines:
+                told += [Content.styled(f"\n{heading}", "bold $primary")] if heading else []
+                told.append(as_content(lines))
+        return Content("\n").join(told)

@@ -112,15 +112,12 @@ class WhyScreen(Screen[None]):
         """Go to the next leaf that is not ready."""
         lines = [
             node
-            for node in self._nodes(self.tree_view.root)
+            for node in _all(self.tree_view.root)
             if not node.children and getattr(node.data, "state", "ready") != "ready"
         ]
         after = [node for node in lines if node.line > self.tree_view.cursor_line]
         if lines:
             self.tree_view.move_cursor((after or lines)[0])
-
-    def _nodes(self, node: TreeNode[object]) -> list[TreeNode[object]]:
-        return [node, *(one for child in node.children for one in self._nodes(child))]
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[object]) -> None:
@@ -141,3 +138,7 @@ class WhyScreen(Screen[None]):
         if self._selected is not None and self._selected.fix:
             self.app.copy_to_clipboard(self._selected.fix)
             self.notify("Copied the fix.")
+
+
+def _all(node: TreeNode[object]) -> list[TreeNode[object]]:
+    return [node, *(one for child in node.children for one in _all(child))]

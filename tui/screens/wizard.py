@@ -21,10 +21,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Label, Static
 
-from backend.draft import Checked, Draft, hourly
+from backend.draft import Checked, Draft
 from backend.errors import McigError
-from backend.fields import PAGES, Page, page_of
+from backend.fields import PAGES, Page, page_of, problems_on
 from backend.kept import Kept, keep
+from backend.money import costs
 from backend.preflight.findings import Finding, Topic
 from backend.spec import GatewaySpec
 from tui.screens.choosing import ChoosingScreen
@@ -276,9 +277,9 @@ class WizardScreen(Screen[None]):
         wrong = {page_of(problem.path).name for problem in problems}
         self.query_one(Rail).mark(here=self.at, visited=self.visited, wrong=wrong)
         spec = self.checked.spec
-        self.query_one(Summary).show(spec, hourly(spec) if spec is not None else None)
+        self.query_one(Summary).show(spec, costs(spec) if spec is not None else None)
         self.view.show(self.checked)
-        here = len(self.page.problems(problems))
+        here = len(problems_on(self.page, problems))
         elsewhere = len(problems) - here
         told = [f"✗ {here} to mend here"] if here else []
         told += [f"✗ {elsewhere} on other pages"] if elsewhere else []

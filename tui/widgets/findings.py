@@ -18,6 +18,8 @@ STYLES = {
     Verdict.UNKNOWN: "$quiet",
     Verdict.OK: "$text-success",
 }
+FEW = 2
+"""Up to so many findings of a kind are named."""
 _ORDER = [Verdict.FAIL, Verdict.WARN, Verdict.UNKNOWN, Verdict.OK]
 
 
@@ -52,13 +54,19 @@ class Findings(Widget):
         of = {status: [item for item in self.found if item.status is status] for status in Verdict}
         lines = [_told(item) for group in grouped(of[Verdict.FAIL]) for item in group]
         for first, *others in grouped(of[Verdict.WARN]):
-            names = ", ".join(item.id.partition("/")[2] or item.id for item in others)
-            lines.append(_told(first, fix=False, also=f"; the same of {names}" if names else ""))
+            lines.append(_told(first, fix=False, also=_also([item.id.partition("/")[2] or item.id for item in others])))
         if unknown := of[Verdict.UNKNOWN]:
             names = ", ".join(dict.fromkeys(item.id.partition("/")[0] for item in unknown))
             told = f"{len(unknown)} check{'s' * (len(unknown) > 1)} had no answer: {names}"
             lines.append(Content.assemble(("? unknown  ", STYLES[Verdict.UNKNOWN]), (told, "$quiet")))
         return lines
+
+
+def _also(names: Sequence[str]) -> str:
+    """Others of which the same is true: by name, or by number where those are many."""
+    if not names:
+        return ""
+    return f"; the same of {', '.join(names)}" if len(names) <= FEW else f"; the same of {len(names)} others"
 
 
 def _fine(item: Finding) -> bool:

@@ -35,7 +35,7 @@ class MonitorHeader(Static):
             " " * max(1, room - len(where) + 2),
             (state, "$quiet" if state[:1] == "●" else "$text-warning"),
         )
-        self.update(Content("\n").join([first, _fitting(_parts(snapshot), width)]))
+        self.update(Content("\n").join([first, _fitting(_parts(snapshot), width)]), layout=False)
 
 
 def _parts(snapshot: Snapshot) -> list[tuple[str, str]]:

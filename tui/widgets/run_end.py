@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 
 from backend.engine.events import Failure, Outcome, Verb
 from tui.progress import Progress
-from tui.runs import RecordedRun, RunSource
+from tui.runs import LiveRun, RecordedRun, RunSource
 from tui.style import elapsed
 
 _FAILURES = 2
@@ -32,6 +32,8 @@ class RunEnd(Vertical):
         yield Static(id="said", markup=False)
         with Horizontal():
             yield Button("Ask the model (p)", variant="success", id="ask_model", compact=True)
+            yield Button("Other GPUs (o)", variant="success", id="others", compact=True)
+            yield Button("What remains (w)", variant="primary", id="remains", compact=True)
             yield Button("Retry (r)", variant="primary", id="retry", compact=True)
             yield Button("Change answers (e)", id="change", compact=True)
             yield Button("Destroy (d)", variant="error", id="destroy", compact=True)
@@ -45,27 +47,39 @@ class RunEnd(Vertical):
         """Hide, as another run begins."""
         self.display = False
 
-    def looking(self) -> None:
-        """Say that the cloud is looked at before another try."""
-        self.said.update("… looking at the cloud again")
+    def looking(self, said: str = "looking at the cloud again") -> None:
+        """Say what is done before another try."""
+        self.said.update(f"… {said}")
 
     def tell(self, source: RunSource, progress: Progress, failure: Failure | None) -> None:
         """Say how it ended and offer what can be done now."""
-        self.said.update(_sentence(source, progress, failure))
+        self.said.update("\n".join([*_mind(source), _sentence(source, progress, failure)]))
         recorded, finished = isinstance(source, RecordedRun), progress.finished
         good = failure is None and finished is not None and finished.outcome is Outcome.SUCCEEDED
         self.set_class(good, "-good")
         ways = {
             "ask_model": good and not recorded and source.verb is Verb.APPLY,
+            "others": isinstance(source, LiveRun) and bool(source.out_of_stock),
+            "remains": isinstance(source, LiveRun) and source.remains is not None and source.remains.anything,
             "retry": recorded or not good,
             "change": not good and not recorded,
-            "destroy": not good and not recorded,
+            "destroy": (not good or bool(source.guard)) and not recorded and source.verb is Verb.APPLY,
             "leave": True,
         }
         for name, offered in ways.items():
             self.query_one(f"#{name}", Button).display = offered
         self.query_one("#retry", Button).label = "Play again (r)" if recorded else "Retry (r)"
         self.display = True
+
+
+def _mind(source: RunSource) -> list[str]:
+    """What comes before how it ended: a guard that is passed, GPUs that could not be had."""
+    told = []
+    if source.guard:
+        told.append(f"! guard: {source.guard}. d takes the stack away; nobody watches once mcig has ended.")
+    if isinstance(source, LiveRun) and (out := source.out_of_stock):
+        told.append(f"! No GPUs for {', '.join(out)}. o shows what else there is.")
+    return told
 
 
 def _sentence(source: RunSource, progress: Progress, failure: Failure | None) -> str:

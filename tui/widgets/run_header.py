@@ -16,7 +16,7 @@ from textual.widget import Widget
 from backend.engine.events import Outcome, Verb
 from tui.progress import Progress
 from tui.runs import RunSource
-from tui.style import clock, money, span
+from tui.style import clock, duration, money, span
 
 _VERBS = {Verb.APPLY: "Apply", Verb.DESTROY: "Destroy"}
 _ENDS = {
@@ -90,6 +90,12 @@ class RunHeader(Widget):
         life = " in life" if self.source.speed is not None else ""
         if rate and spent is not None:
             parts.append((f"spent{life} about", f"${spent:,.2f}"))
+        if (counted := self.source.spent) is not None and counted.usd > (spent or 0.0):
+            parts[-1 if rate and spent is not None else len(parts) :] = [(f"spent{life} about", f"${counted.usd:,.2f}")]
+        if self.source.guard:
+            parts.insert(1, ("!", "guard passed"))
+        elif (at := self.source.guard_at) is not None and finished is None:
+            parts.insert(2, ("guard in", duration(max((at - now).total_seconds(), 0.0))))
         if rate:
             parts.append((f"costs{life if spent is None else ''}", money(rate)))
         if life and rate and width >= 100:

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from backend.draft import Hourly
+from backend.money import Costs
 from backend.spec import BalancingMode, GatewaySpec, Target
 
 
@@ -15,7 +15,7 @@ class Summary(Widget):
 
     text: reactive[Content] = reactive(Content(""), layout=True)
 
-    def show(self, spec: GatewaySpec | None, cost: Hourly | None) -> None:
+    def show(self, spec: GatewaySpec | None, cost: Costs | None) -> None:
         """Show a specification; one with something to mend keeps the last picture, dimmed by its heading."""
         if spec is not None and cost is not None:
             self.text = _lines(spec, cost)
@@ -25,7 +25,7 @@ class Summary(Widget):
         return self.text
 
 
-def _lines(spec: GatewaySpec, cost: Hourly) -> Content:
+def _lines(spec: GatewaySpec, cost: Costs) -> Content:
     head, dim = "bold $text", "$quiet"
     parts: list[tuple[str, str]] = []
     for cluster in spec.clusters:
@@ -54,14 +54,14 @@ def _lines(spec: GatewaySpec, cost: Hourly) -> Content:
     return Content.assemble(*parts, *_money(spec, cost))
 
 
-def _money(spec: GatewaySpec, cost: Hourly) -> list[tuple[str, str]]:
+def _money(spec: GatewaySpec, cost: Costs) -> list[tuple[str, str]]:
     if spec.target is Target.EMULATOR:
-        parts = [("costs nothing here\n", "$text-success"), (f"${cost.usd:.2f}/h in life\n", "")]
+        parts = [("costs nothing here\n", "$text-success"), (f"${cost.usd_per_hour:.2f}/h in life\n", "")]
     else:
-        parts = [(f"${cost.usd:.2f}/h", "bold $text-accent"), (f"  ${cost.usd * 24:,.0f}/day\n", "")]
+        parts = [(f"${cost.usd_per_hour:.2f}/h", "bold $text-accent"), (f"  ${cost.usd_per_day:,.0f}/day\n", "")]
     parts.append(("estimate, without traffic\n", "$quiet"))
     if cost.idle_gpus:
-        parts.append((f"! {cost.idle_gpus} GPUs idle: ${cost.idle_usd:.2f}/h\n", "$text-warning"))
-    if cost.unknown:
-        parts.append((f"without {', '.join(cost.unknown)}: no price known\n", "$quiet"))
+        parts.append((f"! {cost.idle_gpus} GPUs idle: ${cost.idle:.2f}/h\n", "$text-warning"))
+    if cost.unpriced:
+        parts.append((f"without {', '.join(cost.unpriced)}: no price known\n", "$quiet"))
     return parts

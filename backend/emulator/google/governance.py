@@ -26,6 +26,7 @@ BOOLEAN = frozenset(
 billing = Routes("cloudbilling.googleapis.com", "/cloudbilling/v1")
 policies = Routes("cloudresourcemanager.googleapis.com", "/cloudresourcemanager/v1")
 _ACCOUNT = "billingAccounts/0123AB-4567CD-89EF01"
+"""The one billing account that the caller may use."""
 
 
 @billing.add("GET", "/projects/{project}/billingInfo", "resourcemanager.projects.get")
@@ -36,6 +37,22 @@ def billing_info(call: Call) -> Json:
     if settings.value(world, "billing") == "disabled":
         return view
     return view | {"billingAccountName": _ACCOUNT, "billingEnabled": True}
+
+
+@billing.add("GET", "/billingAccounts", "billing.accounts.list")
+def list_accounts(call: Call) -> Json:
+    """The billing accounts that the caller may see."""
+    return {"billingAccounts": [{"name": _ACCOUNT, "displayName": "My Billing Account", "open": True}]}
+
+
+@billing.add("PUT", "/projects/{project}/billingInfo", "resourcemanager.projects.createBillingAssignment")
+def link(call: Call) -> Json:
+    """Link the project to a billing account, or to none."""
+    name = str(call.body.get("billingAccountName", ""))
+    if name not in {"", _ACCOUNT}:
+        raise invalid(f"Billing account {name!r} is not found.", field="billing_account_name")
+    settings.put(call.world, f"billing={'enabled' if name else 'disabled'}")
+    return billing_info(call)
 
 
 @policies.add("POST", "/projects/{project}:getEffectiveOrgPolicy", "orgpolicy.policy.get")

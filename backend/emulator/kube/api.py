@@ -28,6 +28,11 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 _PUBLIC = (*_HEALTH, "/version")
 _PLAIN = (*_PUBLIC, "/")
 
+_NO_FORWARDING = (
+    "port-forward speaks SPDY, also inside a WebSocket, and that is not emulated; "
+    "ask the Pod through the proxy instead: kubectl get --raw /api/v1/namespaces/NAMESPACE/pods/NAME:PORT/proxy/PATH"
+)
+
 
 class Serving(Protocol):
     """What the API server needs to know of its cluster."""
@@ -160,6 +165,9 @@ class ApiServer:
             return await self._nodes.log(request, self._writer.existing(place))
         if place.resource == "/pods" and place.subresource in ("exec", "attach") and request.method in ("GET", "POST"):
             return await self._nodes.command(request, self._writer.existing(place), place.subresource)
+        if place.resource == "/pods" and place.subresource == "portforward":
+            self._writer.existing(place)
+            raise errors.ApiError(501, "NotImplemented", _NO_FORWARDING)
         if place.resource in ("/pods", "/services") and place.subresource == "proxy":
             return await self._nodes.proxy(request, place)
         if place.subresource not in place.kind.subresources:

@@ -7,9 +7,8 @@ controllers look at. Invariant: there are never more than :data:`MOST`, and none
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +37,9 @@ Object = dict[str, Any]
 class Shelf(Protocol):
     """Where the events of a cluster are kept."""
 
+    @property
+    def revision(self) -> int: ...
+    def now(self) -> float: ...
     def get(self, resource: str, namespace: str | None, name: str) -> Object | None: ...
     def list(self, resource: str) -> Sequence[Object]: ...
     def commit(self, resource: str, event: str, new: Object, before: Object | None) -> Object: ...
@@ -71,27 +73,38 @@ def reference(obj: Mapping[str, Any], container: str = "") -> Object:
     return found
 
 
-def record(store: Shelf, news: News) -> None:
-    """Writes an event, or counts one that says the same; nothing where its namespace is gone or going."""
-    namespace = news.about.get("namespace") or _CLUSTER_SCOPED
-    home = store.get("/namespaces", None, namespace)
-    if home is None or "deletionTimestamp" in home["metadata"]:
-        return
-    name = f"{news.about['name']}.{_identity(news)}"
+def record(store: Shelf, told: Iterable[News]) -> None:
+    """Writes events, or counts those that say what is known; none where its namespace is gone or going."""
+    known = {_identity(event): event for event in store.list(EVENTS)}
+    for news in told:
+        namespace = news.about.get("namespace") or _CLUSTER_SCOPED
+        home = store.get("/namespaces", None, namespace)
+        if home is None or "deletionTimestamp" in home["metadata"]:
+            continue
+        event = _event(news, namespace, store)
+        identity = _identity(event)
+        live = known.get(identity)
+        if live is not None:
+            event = {**live, "count": live.get("count", 1) + 1, "lastTimestamp": event["lastTimestamp"]}
+        known[identity] = store.commit(EVENTS, "ADDED" if live is None else "MODIFIED", event, live)
+
+
+def _event(news: News, namespace: str, store: Shelf) -> Object:
     now = store.timestamp()
-    live = store.get(EVENTS, namespace, name)
-    if live is not None:
-        store.commit(EVENTS, "MODIFIED", {**live, "count": live.get("count", 1) + 1, "lastTimestamp": now}, live)
-        return
-    source = {"component": news.component, **({"host": news.host} if news.host else {})}
-    event: Object = {
+    moment = int(store.now() * 1e9) + store.revision
+    return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": namespace, "uid": str(uuid.uuid4()), "creationTimestamp": now},
+        "metadata": {
+            "name": f"{news.about['name']}.{moment:x}",
+            "namespace": namespace,
+            "uid": str(uuid.uuid4()),
+            "creationTimestamp": now,
+        },
         "involvedObject": dict(news.about),
         "reason": news.reason,
         "message": news.message,
-        "source": source,
+        "source": {"component": news.component, **({"host": news.host} if news.host else {})},
         "firstTimestamp": now,
         "lastTimestamp": now,
         "count": 1,
@@ -100,7 +113,6 @@ def record(store: Shelf, news: News) -> None:
         "reportingComponent": news.component,
         "reportingInstance": news.host,
     }
-    store.commit(EVENTS, "ADDED", event, None)
 
 
 def expire(store: Shelf) -> None:
@@ -125,8 +137,9 @@ def _seen(event: Mapping[str, Any]) -> str:
     return max(str(event["metadata"]["creationTimestamp"]), str(event.get("lastTimestamp") or ""))
 
 
-def _identity(news: News) -> str:
-    """Sixteen digits that the same news have in common."""
-    about = (news.about[key] for key in ("kind", "name", "uid"))
-    parts = (*about, news.about.get("fieldPath", ""), news.component, news.host, news.reason, news.message)
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
+def _identity(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """What events have in common that say the same of the same object."""
+    about, source = event.get("involvedObject") or {}, event.get("source") or {}
+    subject = (str(about.get(key, "")) for key in ("kind", "name", "uid", "fieldPath"))
+    said = (str(event.get(key, "")) for key in ("type", "reason", "message"))
+    return (*subject, *said, str(source.get("component")), str(source.get("host")))

@@ -49,7 +49,7 @@ class UnknownField(Exception):
 def step_of(item: Any, shape: Shape) -> str:
     """The step that leads to an item of a keyed list or of a set."""
     keys = shape.keys()
-    if not keys:
+    if not keys or not isinstance(item, dict):
         return "v:" + _compact(item)
     missing = shape.missing()
     return "k:" + _compact({key: item.get(key, missing.get(key)) for key in sorted(keys)})

@@ -24,7 +24,7 @@ class Objects:
         self.registry = Registry()
         self.history = History()
         self.revision = 0
-        self.now = now
+        self._now = now
         self._touch = touch
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
 
@@ -48,6 +48,10 @@ class Objects:
         for resource in tuple(self._objects):
             for obj in tuple(self._objects[resource].values()):
                 yield resource, obj
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return self._now()
 
     def timestamp(self, later: float = 0.0) -> str:
         """Now, or some seconds later, in whole seconds, as Kubernetes writes times."""

@@ -147,6 +147,8 @@ def _merge_list(live: list[Any], patch: list[Any], parent: str, name: str, order
     for item in patch:
         if key not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        if isinstance(item[key], dict | list):
+            raise bad_request(f"map: {item} has a merge key that is no plain value: {key}")
         if item.get(_DELETE) == "delete":
             items.pop(item[key], None)
         else:

@@ -1,7 +1,7 @@
 """The few protobuf messages that ``kubectl create`` posts, read into their JSON form.
 
 kubectl does not fall back to JSON when protobuf is refused. Source of the field numbers: the generated.proto files of
-k8s.io/api/{core,apps,batch,authorization}/v1 and k8s.io/apimachinery/pkg/apis/meta/v1.
+k8s.io/api/{core,apps,batch,rbac,authorization}/v1, k8s.io/api/autoscaling/v2 and k8s.io/apimachinery/pkg/apis/meta/v1.
 """
 
 from __future__ import annotations
@@ -46,6 +46,30 @@ _TEMPLATE: Mapping[int, Field] = {
     1: ("metadata", _META),
     2: ("spec", {2: ("containers", [_CONTAINER]), 3: ("restartPolicy", _TEXT)}),
 }
+_ROLE: Mapping[int, Field] = {
+    1: ("metadata", _META),
+    2: (
+        "rules",
+        [
+            {
+                1: ("verbs", _TEXTS),
+                2: ("apiGroups", _TEXTS),
+                3: ("resources", _TEXTS),
+                4: ("resourceNames", _TEXTS),
+                5: ("nonResourceURLs", _TEXTS),
+            }
+        ],
+    ),
+}
+_BINDING: Mapping[int, Field] = {
+    1: ("metadata", _META),
+    2: ("subjects", [{1: ("kind", _TEXT), 2: ("apiGroup", _TEXT), 3: ("name", _TEXT), 4: ("namespace", _TEXT)}]),
+    3: ("roleRef", {1: ("apiGroup", _TEXT), 2: ("kind", _TEXT), 3: ("name", _TEXT)}),
+}
+_RESOURCE_METRIC: Mapping[int, Field] = {
+    1: ("name", _TEXT),
+    2: ("target", {1: ("type", _TEXT), 4: ("averageUtilization", _NUMBER)}),
+}
 _MESSAGES: Mapping[str, Mapping[int, Field]] = {
     "ConfigMap": {
         1: ("metadata", _META),
@@ -70,6 +94,22 @@ _MESSAGES: Mapping[str, Mapping[int, Field]] = {
     },
     "Job": {1: ("metadata", _META), 2: ("spec", {6: ("template", _TEMPLATE), 7: ("backoffLimit", _NUMBER)})},
     "ServiceAccount": {1: ("metadata", _META)},
+    "Role": _ROLE,
+    "ClusterRole": _ROLE,
+    "RoleBinding": _BINDING,
+    "ClusterRoleBinding": _BINDING,
+    "HorizontalPodAutoscaler": {
+        1: ("metadata", _META),
+        2: (
+            "spec",
+            {
+                1: ("scaleTargetRef", {1: ("kind", _TEXT), 2: ("name", _TEXT), 3: ("apiVersion", _TEXT)}),
+                2: ("minReplicas", _NUMBER),
+                3: ("maxReplicas", _NUMBER),
+                4: ("metrics", [{1: ("type", _TEXT), 4: ("resource", _RESOURCE_METRIC)}]),
+            },
+        ),
+    },
     "SelfSubjectReview": {1: ("metadata", _META)},
     "SelfSubjectRulesReview": {1: ("metadata", _META), 2: ("spec", {1: ("namespace", _TEXT)})},
     "SelfSubjectAccessReview": {

@@ -159,6 +159,20 @@ def _deployment(new: Object, old: Old) -> Iterator[Cause]:
     if strategy.get("type") == "Recreate" and strategy.get("rollingUpdate") is not None:
         text = "Forbidden: may not be specified when strategy `type` is 'Recreate'"
         yield Cause("FieldValueForbidden", text, "spec.strategy.rollingUpdate")
+    for field, value in (strategy.get("rollingUpdate") or {}).items():
+        yield from _share(value, f"spec.strategy.rollingUpdate.{field}")
+
+
+def _share(value: Any, path: str) -> Iterator[Cause]:
+    """A number of Pods, or a part of them in percent."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]+%", value):
+        detail = (
+            "a valid percent string must be a numeric string followed by an ending '%' "
+            "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+        )
+        yield invalid_value(path, value, detail)
+    elif isinstance(value, int) and value < 0:
+        yield invalid_value(path, value, "must be greater than or equal to 0")
 
 
 def _replica_set(new: Object, old: Old) -> Iterator[Cause]:

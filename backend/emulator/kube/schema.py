@@ -166,6 +166,21 @@ def mistyped(schema: Schema, value: Any, path: str = "", around: str = "") -> It
             yield from mistyped(schema.items, item, f"{path}[{index}]", around)
 
 
+def missing(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
+    """Yields what an object of a built-in kind has to say and does not."""
+    if isinstance(value, dict):
+        for name in schema.required:
+            child = schema.child(name)
+            if child is not None and child.type in ("string", "object", "array") and value.get(name) in (None, ""):
+                yield required(f"{path}.{name}")
+        for name, member in value.items():
+            if (child := schema.child(name)) is not None:
+                yield from missing(child, member, f"{path}.{name}")
+    elif isinstance(value, list) and schema.items is not None:
+        for index, item in enumerate(value):
+            yield from missing(schema.items, item, f"{path}[{index}]")
+
+
 def check(schema: Schema, value: Any, path: str = "") -> Iterator[Cause]:
     """Yields why a custom resource is refused, in the API server's words."""
     if value is None and schema.nullable:

@@ -8,13 +8,14 @@ its kind that a schema cannot express (:mod:`backend.emulator.kube.cel`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from backend.emulator.kube import cel, errors, rules
+from backend.emulator.kube.builtin import model_schema
 from backend.emulator.kube.errors import Cause
 from backend.emulator.kube.registry import Kind
-from backend.emulator.kube.schema import Schema, check, mistyped, prune
+from backend.emulator.kube.schema import Mistyped, Schema, check, missing, mistyped, prune
 
 Object = dict[str, Any]
 
@@ -77,17 +78,28 @@ def decode(kind: Kind, version: str, schema: Schema, obj: Object, directive: str
     prefix = f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}'
     if not kind.custom:
         _drop_nulls(obj)
-        for wrong in mistyped(schema, obj):
-            path = re.sub(r"\[\d+\]", "", wrong.path)
-            go_type = _GO_TYPES.get(wrong.wanted.type, wrong.wanted.type)
-            raise errors.bad_request(
-                f"{prefix}: json: cannot unmarshal {_json_name(wrong.value)} into Go struct field "
-                f"{wrong.around}.{path} of type {go_type}"
-            )
+        fill_nulls(schema, obj)
+    for wrong in mistyped(schema, obj) if not kind.custom else _mistyped_meta(obj):
+        path = re.sub(r"\[\d+\]", "", wrong.path)
+        go_type = _GO_TYPES.get(wrong.wanted.type, wrong.wanted.type)
+        raise errors.bad_request(
+            f"{prefix}: json: cannot unmarshal {_json_name(wrong.value)} into Go struct field "
+            f"{wrong.around}.{path} of type {go_type}"
+        )
     unknown = [f'unknown field "{path}"' for path in prune(schema, obj)]
     if unknown and directive == "Strict":
         raise errors.bad_request(f"{prefix}: strict decoding error: {', '.join(unknown)}")
     return unknown if directive == "Warn" else []
+
+
+def _mistyped_meta(obj: Object) -> Iterator[Mistyped]:
+    """What is wrong in the metadata of a custom resource, which no definition describes."""
+    fill_nulls(model_schema(META), obj["metadata"])
+    return mistyped(model_schema(META), obj["metadata"], "metadata")
+
+
+META = "V1ObjectMeta"
+"""The model of any object's metadata."""
 
 
 def _drop_nulls(value: Any) -> None:
@@ -102,6 +114,31 @@ def _drop_nulls(value: Any) -> None:
             _drop_nulls(item)
 
 
+def fill_nulls(schema: Schema, value: Any) -> None:
+    """Puts the zero value of its type in place of every null in a list, as decoding into Go's types does."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            child = schema.child(name)
+            if child is not None:
+                fill_nulls(child, member)
+    elif isinstance(value, list) and schema.items is not None:
+        zero = _ZEROS.get(schema.items.type)
+        for index, item in enumerate(value):
+            if item is None and zero is not None:
+                value[index] = zero()
+            fill_nulls(schema.items, value[index])
+
+
+_ZEROS: Mapping[str, Callable[[], Any]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": int,
+    "boolean": bool,
+}
+
+
 def _json_name(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
@@ -114,9 +151,10 @@ def _json_name(value: Any) -> str:
 
 def typed_patch(kind: Kind, schema: Schema, config: Mapping[str, Any]) -> None:
     """Raises what server-side apply answers to a value of the wrong type."""
+    wrongs = [*mistyped(schema, config), *(_mistyped_meta(dict(config)) if kind.custom else ())]
     found = [
         f".{wrong.path}: expected {_EXPECTED.get(wrong.wanted.type, wrong.wanted.type)}, got {_json_name(wrong.value)}"
-        for wrong in mistyped(schema, config)
+        for wrong in wrongs
     ]
     if found:
         meta = config.get("metadata") or {}
@@ -142,8 +180,17 @@ def validate(kind: Kind, new: Object, old: Mapping[str, Any] | None) -> None:
                     causes.extend(cel.broken(kind.resource, new))
         else:
             causes.extend(rules.broken(kind, new, old))
+            known = {cause.field for cause in causes}
+            causes.extend(cause for cause in _incomplete(kind, new) if cause.field not in known)
     if causes:
         raise errors.invalid(kind.group, kind.kind, new["metadata"].get("name", ""), causes)
+
+
+def _incomplete(kind: Kind, new: Object) -> Iterator[Cause]:
+    """What the published model asks for in a spec; numbers and flags are zero where they are not said."""
+    spec = model_schema(kind.model or "").child("spec")
+    if spec is not None and isinstance(new.get("spec"), dict):
+        yield from missing(spec, new["spec"], "spec")
 
 
 def _metadata(kind: Kind, meta: Mapping[str, Any]) -> Iterator[Cause]:

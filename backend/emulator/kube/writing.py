@@ -167,6 +167,8 @@ class Writer:
             raise errors.bad_request("metadata.managedFields must be nil")
         _put_in_place(place, config)
         schema = await self._schema(place.kind, place.version)
+        if not place.kind.custom:
+            validation.fill_nulls(schema, config)
         validation.typed_patch(place.kind, schema, config)
         live = self._store.get(place.resource, place.namespace, place.name or "")
         warnings: list[str] = []
@@ -241,6 +243,8 @@ class Writer:
 
     async def _schema(self, kind: Kind, version: str) -> Schema:
         if kind.custom:
+            if validation.META not in self._schemas:
+                self._schemas[validation.META] = await asyncio.to_thread(model_schema, validation.META)
             return kind.schema(version) or Schema({})
         found = self._schemas.get(kind.resource)
         if found is None:

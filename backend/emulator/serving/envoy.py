@@ -91,7 +91,8 @@ class GatewayDataPlane:
 
     def doors(self) -> list[Door]:
         """Return the doors of all addresses that were applied last."""
-        return [Door(f.gateway, f.region, f.vip, self._ports.of(f.key)) for f in self._frontends]
+        first = {frontend.listener: frontend for frontend in reversed(self._frontends)}
+        return [Door(f.gateway, f.region, f.vip, self._ports.of(f.key)) for _, f in sorted(first.items())]
 
     def healthy(self, vip: str) -> bool | None:
         """Return whether any endpoint behind the address passes its health check, None when that is not known.

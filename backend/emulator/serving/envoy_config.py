@@ -1,10 +1,10 @@
 """Envoy's configuration for a set of frontends; pure functions from frontends to JSON.
 
-Each frontend (one address of a Gateway in one region) is a listener on a loopback door and a cluster whose localities
-are the regions of its backends, nearest first by priority. Before a request is forwarded the picker is asked which
-Pods to try; without its word distance and health alone decide. One more listener is the VPC: an HTTP forward proxy that
-knows the VIPs and nothing else. Routes and endpoints are files of their own, so that a changed timeout or Pod list
-never drains a connection.
+Each address of a Gateway in a region is a listener on a loopback door, and each frontend (one backend service behind
+one address) a cluster whose localities are the regions of its backends, nearest first by priority. Before a request is
+forwarded the picker is asked which Pods to try; without its word distance and health alone decide. One more listener is
+the VPC: an HTTP forward proxy that knows the VIPs and nothing else. Routes and endpoints are files of their own, so that
+a changed timeout or Pod list never drains a connection.
 
 Invariants, each the cure of a silent failure: an endpoint that is taken away stops at once
 (`ignore_health_on_host_removal`); no locality weight is ever 0, which Envoy refuses; routes do not validate clusters;
@@ -19,14 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from backend.emulator.serving.balance import Terms
+from backend.emulator.serving.envoy_routes import NO_ROUTE, Share, condition, grouped
 from backend.emulator.serving.regions import nearest_first
 
 Json = dict[str, Any]
 
-HEALTH_INTERVAL_S = 1
-"""Real seconds between two health checks of one endpoint."""
-
-_UNHEALTHY_AFTER = 2
 _NO_LIMIT = 2**31 - 1
 _UNLIMITED: Json = {
     "priority": "DEFAULT",
@@ -36,6 +33,7 @@ _UNLIMITED: Json = {
     "max_retries": _NO_LIMIT,
 }
 _PICKER = "picker"
+_ASK = "envoy.filters.http.ext_authz"
 _DESTINATION = "x-gateway-destination-endpoint"
 _PROMPT_BYTES = 4096
 _TYPES = "type.googleapis.com/envoy"
@@ -55,8 +53,23 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """How often endpoints are asked whether they are well; real seconds."""
+
+    interval_s: float = 1
+    timeout_s: float = 1
+    healthy: int = 1
+    """Good answers in a row that make a sick endpoint well."""
+    unhealthy: int = 2
+    """Bad answers in a row that make an endpoint sick."""
+
+
+@dataclass(frozen=True, slots=True)
 class Frontend:
-    """One address of a Gateway; without `health_path` the check is GET /, which model servers fail, as on Google's."""
+    """One backend service behind one address of a Gateway.
+
+    Without `health_path` the check is GET /, which model servers fail, as on Google's.
+    """
 
     gateway: str
     region: str
@@ -67,16 +80,30 @@ class Frontend:
     backends: tuple[Backend, ...]
     objectives: tuple[tuple[str, str, int], ...] = ()
     """(cluster, name, priority) of the InferenceObjectives of the pools behind it."""
+    check: Check = field(default_factory=Check)
+    service: str = ""
+    """What tells it apart from others behind the same address, NAMESPACE/NAME."""
+    shares: tuple[Share, ...] = (Share(),)
+    """Which requests it gets; none when empty."""
+    namespace: str = "default"
+    """Of the Gateway."""
+
+    @property
+    def listener(self) -> str:
+        """Name of the address's resources in Envoy."""
+        return f"vip-{self.vip.replace('.', '-').replace(':', '-')}-{self.port}"
 
     @property
     def name(self) -> str:
         """Name of this frontend's resources in Envoy."""
-        return f"vip-{self.vip.replace('.', '-').replace(':', '-')}-{self.port}"
+        service = self.service.replace("/", "_").replace(".", "-")
+        return f"{self.listener}-{service}" if service else self.listener
 
     @property
     def key(self) -> str:
         """Stable name of the door, for keeping its port over restarts."""
-        return f"{self.gateway}|{self.region}|{self.port}"
+        owner = self.gateway if self.namespace == "default" else f"{self.namespace}/{self.gateway}"
+        return f"{owner}|{self.region}|{self.port}"
 
     @property
     def order(self) -> list[str]:
@@ -97,16 +124,20 @@ def resource_files(
     frontends: Sequence[Frontend], folder: Path, doors: Mapping[str, int], vpc_port: int, picker: Path
 ) -> dict[str, list[Json]]:
     """Return file stem -> resources; `doors` maps each frontend's key to its loopback port, `picker` is its socket."""
+    behind: dict[str, list[Frontend]] = {}
+    for frontend in frontends:
+        behind.setdefault(frontend.listener, []).append(frontend)
     files: dict[str, list[Json]] = {
         "lds": [
             _listener("vpc", vpc_port, folder),
-            *(_listener(frontend.name, doors[frontend.key], folder) for frontend in frontends),
+            *(_listener(name, doors[services[0].key], folder) for name, services in behind.items()),
         ],
         "cds": [_picker_cluster(picker), *(_cluster(frontend, folder) for frontend in frontends)],
-        "rds-vpc": [_routes("vpc", [*map(_vpc_host, frontends), _NOWHERE])],
+        "rds-vpc": [_routes("vpc", [*map(_vpc_host, behind.values()), _NOWHERE])],
     }
+    for name, services in behind.items():
+        files[f"rds-{name}"] = [_routes(name, [_host(services, ["*"])])]
     for frontend in frontends:
-        files[f"rds-{frontend.name}"] = [_routes(frontend.name, [_host(frontend, ["*"])])]
         files[f"eds-{frontend.name}"] = [_endpoints(frontend)]
     return files
 
@@ -129,6 +160,11 @@ def _file(folder: Path, stem: str) -> Json:
     }
 
 
+def _duration(seconds: float) -> str:
+    """Seconds as a duration in JSON, which knows no exponent."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
 def _address(port: int, host: str = "127.0.0.1") -> Json:
     return {"socket_address": {"address": host, "port_value": port}}
 
@@ -140,7 +176,7 @@ def _listener(name: str, port: int, folder: Path) -> Json:
         "stat_prefix": name,
         "rds": {"route_config_name": name, "config_source": _file(folder, f"rds-{name}")},
         "http_filters": [
-            {"name": "envoy.filters.http.ext_authz", "typed_config": _ask_picker(name)},
+            {"name": _ASK, "typed_config": _ask_picker()},
             {"name": "envoy.filters.http.router", "typed_config": router},
         ],
         "generate_request_id": False,
@@ -161,21 +197,30 @@ def _listener(name: str, port: int, folder: Path) -> Json:
     }
 
 
-def _ask_picker(name: str) -> Json:
-    exact = [{"exact": header} for header in ("x-gateway-inference-objective",)]
+def _ask_picker() -> Json:
     return {
         "@type": f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthz",
         "transport_api_version": "V3",
         "failure_mode_allow": True,
-        "allowed_headers": {"patterns": exact},
+        "allowed_headers": {"patterns": [{"exact": "x-gateway-inference-objective"}]},
         "with_request_body": {"max_request_bytes": _PROMPT_BYTES, "allow_partial_message": True},
-        "http_service": {
-            "server_uri": {"uri": "http://picker", "cluster": _PICKER, "timeout": "1s"},
-            "path_prefix": f"/{name}",
-            "authorization_response": {
-                "allowed_upstream_headers": {"patterns": [{"exact": _DESTINATION}]},
-                "allowed_client_headers": {"patterns": [{"exact": "content-type"}]},
-            },
+        "http_service": _picker_service(""),
+    }
+
+
+def _asking(name: str) -> Json:
+    """A route's question to the picker, which names the frontend."""
+    kind = f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
+    return {_ASK: {"@type": kind, "check_settings": {"http_service": _picker_service(f"/{name}")}}}
+
+
+def _picker_service(path: str) -> Json:
+    return {
+        "server_uri": {"uri": "http://picker", "cluster": _PICKER, "timeout": "1s"},
+        "path_prefix": path,
+        "authorization_response": {
+            "allowed_upstream_headers": {"patterns": [{"exact": _DESTINATION}]},
+            "allowed_client_headers": {"patterns": [{"exact": "content-type"}]},
         },
     }
 
@@ -202,47 +247,69 @@ def _routes(name: str, hosts: list[Json]) -> Json:
     }
 
 
-def _host(frontend: Frontend, domains: list[str]) -> Json:
+def _host(services: Sequence[Frontend], domains: list[str]) -> Json:
+    """The routes of an address, in the order in which they are tried; the last one takes what no match does."""
+    by_name = {each.name: each for each in services}
+    routes = [
+        {"match": condition(match), **_route([(by_name[name], weight) for name, weight in weights.items()])}
+        for match, weights in grouped({each.name: each.shares for each in services})
+    ]
+    routes.append({"match": {"prefix": "/"}, **_refuse(404, NO_ROUTE)})
+    return {"name": services[0].listener, "domains": domains, "routes": routes}
+
+
+def _route(shares: list[tuple[Frontend, int]]) -> Json:
+    """Where a match leads: one backend service, or several by weight."""
+    total = sum(weight for _, weight in shares)
+    if not total:
+        return _refuse(500, "")
     route = {
-        "cluster": frontend.name,
-        "timeout": f"{frontend.timeout_s:g}s",
+        "timeout": _duration(max(each.timeout_s for each, _ in shares)),
         "idle_timeout": "0s",
-        "retry_policy": {
-            "retry_on": "connect-failure,refused-stream",
-            "num_retries": 2,
-            "retry_host_predicate": [
-                {
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {
-                        "@type": f"{_TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-                    },
-                }
-            ],
-            "host_selection_retry_max_attempts": 5,
-        },
+        "retry_policy": _RETRY,
     }
-    return {"name": frontend.name, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": route}]}
+    if len(shares) == 1:
+        name = shares[0][0].name
+        return {"route": {"cluster": name, **route}, "typed_per_filter_config": _asking(name)}
+    weighted = [
+        {"name": each.name, "weight": weight, "typed_per_filter_config": _asking(each.name)} for each, weight in shares
+    ]
+    return {"route": {"weighted_clusters": {"clusters": weighted}, **route}}
 
 
-def _vpc_host(frontend: Frontend) -> Json:
-    domains = [f"{frontend.vip}:{frontend.port}"]
-    return _host(frontend, [frontend.vip, *domains] if frontend.port == 80 else domains)
+def _refuse(status: int, text: str) -> Json:
+    body = {"body": {"inline_string": text}} if text else {}
+    disabled = {"@type": f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", "disabled": True}
+    return {"direct_response": {"status": status, **body}, "typed_per_filter_config": {_ASK: disabled}}
 
 
+def _vpc_host(services: Sequence[Frontend]) -> Json:
+    vip, port = services[0].vip, services[0].port
+    domains = [f"{vip}:{port}"]
+    return _host(services, [vip, *domains] if port == 80 else domains)
+
+
+_RETRY: Json = {
+    "retry_on": "connect-failure,refused-stream",
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": f"{_TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 5,
+}
 _NOWHERE: Json = {
     "name": "nowhere",
     "domains": ["*"],
-    "routes": [
-        {
-            "match": {"prefix": "/"},
-            "direct_response": {"status": 504, "body": {"inline_string": "no route to host: not in this VPC"}},
-        }
-    ],
+    "routes": [{"match": {"prefix": "/"}, **_refuse(504, "no route to host: not in this VPC")}],
 }
 
 
 def _cluster(frontend: Frontend, folder: Path) -> Json:
-    interval = f"{HEALTH_INTERVAL_S}s"
+    check = frontend.check
+    interval = _duration(check.interval_s)
     http = {
         "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {}},
@@ -261,11 +328,11 @@ def _cluster(frontend: Frontend, folder: Path) -> Json:
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
         "health_checks": [
             {
-                "timeout": "1s",
+                "timeout": _duration(check.timeout_s),
                 "interval": interval,
                 "no_traffic_interval": interval,
-                "unhealthy_threshold": _UNHEALTHY_AFTER,
-                "healthy_threshold": 1,
+                "unhealthy_threshold": check.unhealthy,
+                "healthy_threshold": check.healthy,
                 "http_health_check": {"path": frontend.health_path or "/"},
             }
         ],

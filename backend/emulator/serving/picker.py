@@ -2,9 +2,9 @@
 
 Envoy asks it before it forwards a request (an external authorization call over a Unix socket) and gets the addresses to
 try, the best first, in the header that a real endpoint picker uses. Steered by JSON lines on stdin: {"version",
-"admin", "frontends": [{"name", "vip", "port", "order", "endpoints", "objectives"}]}; it answers each with {"version"}
-on stdout. Invariants: the process ends when stdin closes; what it does not know (a host, an objective) it lets pass,
-and Envoy then goes by distance and health alone.
+"admin", "frontends": [{"name", "order", "endpoints", "objectives"}]}; it answers each with {"version"} on stdout. The
+path of a question begins with a frontend's name. Invariants: the process ends when stdin closes; what it does not know
+(a frontend, an objective) it lets pass, and Envoy then goes by distance and health alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class Picker:
 
     def __init__(self) -> None:
         self._frontends: dict[str, Json] = {}
-        self._hosts: dict[str, Json] = {}
         self._prefixes: dict[str, Prefixes] = {}
         self._loads: Loads | None = None
         self._admin: aiohttp.ClientSession | None = None
@@ -60,11 +59,6 @@ class Picker:
             self._pages = aiohttp.ClientSession()
             self._loads = Loads(self._admin, self._pages)
         self._frontends = {each["name"]: each for each in order["frontends"]}
-        self._hosts = {}
-        for each in order["frontends"]:
-            self._hosts[f"{each['vip']}:{each['port']}"] = each
-            if each["port"] == 80:
-                self._hosts[each["vip"]] = each
         endpoints = {f"{e['host']}:{e['port']}": e for each in order["frontends"] for e in each["endpoints"]}
         for each in endpoints.values():
             each["gauges"] = tuple(Gauge(**gauge) for gauge in each["gauges"])
@@ -89,7 +83,7 @@ class Picker:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         headers = dict(scope["headers"])
-        frontend = self._frontend(scope["path"], headers)
+        frontend = self._frontends.get(scope["path"].split("/", 2)[1])
         status, chosen = 200, ""
         if frontend is not None and self._loads is not None:
             status, chosen = self._choose(self._loads, frontend, headers, body)
@@ -100,12 +94,6 @@ class Picker:
         answer.append((b"content-length", str(len(text)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": answer})
         await send({"type": "http.response.body", "body": text})
-
-    def _frontend(self, path: str, headers: Mapping[bytes, bytes]) -> Json | None:
-        name = path.split("/", 2)[1]
-        if name == "vpc":
-            return self._hosts.get(headers.get(b"host", b"").decode("latin-1"))
-        return self._frontends.get(name)
 
     def _choose(self, loads: Loads, frontend: Json, headers: Mapping[bytes, bytes], body: bytes) -> tuple[int, str]:
         pods = loads.of(f"{each['host']}:{each['port']}" for each in frontend["endpoints"])

@@ -64,8 +64,6 @@ class PickerProcess:
             "frontends": [
                 {
                     "name": each.name,
-                    "vip": each.vip,
-                    "port": each.port,
                     "order": each.order,
                     "endpoints": [_endpoint(backend) for backend in each.backends],
                     "objectives": _objectives(each),

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.engine.durations import NOTHING, Duration, last_end, log_normal
-from backend.engine.events import Action, Event, Outcome, StepFinished, StepStarted, Verb
-from backend.engine.forecast import Forecast
+from backend.engine.events import Action, Event, Outcome, StepFinished, StepNote, StepStarted, Verb
+from backend.engine.forecast import Forecast, Late
 from backend.engine.plan import Plan, PlannedStep
 from backend.engine.resource import About, ResourceId, Step
 
@@ -101,6 +101,19 @@ def test_a_forecast_counts_what_is_not_done_and_what_has_lasted() -> None:
     assert forecast.left(at(450)) == Duration(60, 60)
     forecast(Event(5, at(500), StepFinished("b", Action.CREATE, Outcome.FAILED, 50)))
     assert forecast.left(at(500)) == NOTHING
+
+
+def test_a_step_is_late_when_nine_of_ten_are_over_and_says_what_it_said_last() -> None:
+    forecast = Forecast(plan(("a", 100, 200, ""), ("b", 60, 60, "a")), speed=10.0)
+    forecast(Event(1, at(0), StepStarted("a", Action.CREATE)))
+    forecast(Event(2, at(4), StepNote("a", "no machines since 0:40")))
+    assert forecast.late(at(20)) == ()
+    assert forecast.late(at(21)) == (Late("a", Duration(100, 200), 210.0, "no machines since 0:40"),)
+    forecast(Event(3, at(30), StepFinished("a", Action.CREATE, Outcome.SUCCEEDED, 30)))
+    assert forecast.late(at(31)) == ()
+    never = Forecast(plan(("a", 1, 2, "")), speed=math.inf)
+    never(Event(1, at(0), StepStarted("a", Action.CREATE)))
+    assert never.late(at(99)) == ()
 
 
 @pytest.mark.parametrize(("speed", "left"), [(60.0, 10.0), (math.inf, 0.0)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.clients.kinds import GATEWAY, HTTP_ROUTE
-from backend.monitor.objects import conditions_of, gateway_healthy, pod_seen
+from backend.monitor.objects import conditions_of, gateway_healthy, lost, over, pod_seen, policy_said
 
 
 def pod(status: dict[str, Any], **metadata: Any) -> dict[str, Any]:
@@ -64,3 +64,32 @@ def test_a_routes_conditions_are_those_of_its_parents() -> None:
     route = {"metadata": {"name": "r"}, "status": {"parents": [{"conditions": [condition("Accepted", "False")]}]}}
     (found,) = conditions_of(HTTP_ROUTE, route)
     assert (found.object, found.type, found.status, found.reason) == ("HTTPRoute/r", "Accepted", "False", "R")
+
+
+def test_a_pod_that_lost_its_machine_is_told_from_one_that_failed() -> None:
+    disrupted = {"type": "DisruptionTarget", "status": "True"}
+    assert lost(pod({"phase": "Running", "conditions": [disrupted]}))
+    assert lost(pod({"phase": "Failed", "reason": "Terminated"}))
+    assert not lost(pod({"phase": "Failed", "reason": "Evicted"}))
+    assert over(pod({"phase": "Failed"}))
+    assert not over(pod({"phase": "Running"}))
+
+
+def test_a_live_policy_says_its_target_and_what_it_drains() -> None:
+    policy: dict[str, Any] = {
+        "metadata": {"name": "b", "annotations": {"mcig-drill-until": "2026-11-22T12:00:00+00:00"}},
+        "spec": {
+            "default": {
+                "balancingMode": "CUSTOM_METRICS",
+                "customMetrics": [{"dryRun": True, "maxUtilizationPercent": 10}, {"maxUtilizationPercent": 30}],
+                "scopes": [
+                    {"selector": {"gke.io/region": "us-east4"}, "capacityScalerPercent": 0},
+                    {"selector": {"gke.io/region": "europe-west3"}, "capacityScalerPercent": 50},
+                ],
+            }
+        },
+    }
+    mode, target, drained = policy_said(policy)
+    assert (mode, target) == ("CUSTOM_METRICS", 0.3)
+    assert drained == {"us-east4": "b gives it no capacity, by a drill until 2026-11-22T12:00:00+00:00"}
+    assert policy_said({"metadata": {"name": "b"}, "spec": None}) == (None, None, {})

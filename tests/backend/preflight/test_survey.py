@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
 
-from backend.clients import Clients
+from backend.clients import Clients, quotas
 from backend.clients.connect import emulated
 from backend.clients.inventory import Inventory
 from backend.preflight import CHECKS, Survey, Topic, Verdict, readings
@@ -147,6 +148,18 @@ async def test_regions_say_what_they_offer(healthy: Surveyed) -> None:
     assert len(offers) > 15
 
 
+async def test_a_spot_price_is_googles_own_and_told_where_the_plan_counts_another(healthy: Surveyed) -> None:
+    assert (await healthy.found())["price/us-east4/a3-highgpu-2g"].status is Verdict.OK
+    healthy.set("price.us-east4.a3-highgpu-2g=12.5")
+    told = (await healthy.found())["price/us-east4/a3-highgpu-2g"]
+    assert told.status is Verdict.WARN
+    assert "$12.50/h" in told.message
+    assert "the plan counts $8.9" in told.message
+    offers = {one.region: one for one in await healthy.survey.regions(spec_of(healthy.places))}
+    assert offers["us-east4"].usd_per_hour == pytest.approx(3 * 12.5)
+    assert offers["us-east4"].price_date == datetime.now(UTC).date()
+
+
 async def test_networks_and_free_ranges(healthy: Surveyed) -> None:
     (network,) = await healthy.survey.networks()
     assert network.name == "default"
@@ -183,8 +196,23 @@ async def test_what_only_follows_from_a_wrong_region_is_no_failure_of_its_own(he
     assert failure.fix.endswith(f"--set {east}.region=us-east4 --set '{east}.gpu_pool.zones=[us-east4-a]'")
     lost = [one for one in found.values() if one.follows]
     assert {one.follows for one in lost} == {"region/us-east44"}
-    assert {one.id.partition("/")[0] for one in lost} == {"quota", "machine-type", "capacity", "network", "version"}
+    kinds = {one.id.partition("/")[0] for one in lost}
+    assert kinds == {"quota", "machine-type", "capacity", "price", "network", "version"}
     assert not [one.id for one in found.values() if one.status is Verdict.UNKNOWN and not one.follows]
+
+
+async def test_quotas_that_nobody_has_heard_of_are_passed_over(healthy: Surveyed) -> None:
+    before = await healthy.found(topics=(Topic.GPU, Topic.REGIONS))
+    healthy.set("quota.us-east4.QUBITS=0", "quota.global.NEW_GPUS_ALL_PLANETS=0")
+    after = await healthy.found(topics=(Topic.GPU, Topic.REGIONS))
+    assert {one.id: one.status for one in after.values()} == {one.id: one.status for one in before.values()}
+
+
+def test_a_quota_without_a_limit_or_a_name_is_missing_and_not_zero() -> None:
+    entries = [{"metric": "CPUS"}, {"limit": 3.0}, {"metric": "C2_CPUS", "limit": 8.0, "surprise": []}]
+    assert quotas._quotas({"quotas": entries}) == {"C2_CPUS": quotas.Quota(8.0, 0.0)}
+    entry = {"dimensions": {"region": "us-east4", "moon": "7"}, "details": {"value": "5"}}
+    assert quotas.limit_of({"dimensionsInfos": [entry, {}]}, {"region": "us-east4"}) is None
 
 
 async def test_an_api_that_never_answers_is_unknown(healthy: Surveyed, monkeypatch: pytest.MonkeyPatch) -> None:

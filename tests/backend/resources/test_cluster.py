@@ -128,7 +128,7 @@ def test_the_cluster_is_asked_for_as_gcloud_does_but_for_the_departures(spec: Ga
     assert body == GCLOUD_CLUSTER | {
         "workloadIdentityConfig": {"workloadPool": "demo-project.svc.id.goog"},
         "resourceLabels": MARKS,
-        "nodePools": [default_pool | {"config": default_pool["config"] | IDENTITY}],
+        "nodePools": [default_pool | {"config": default_pool["config"] | IDENTITY | {"resourceLabels": MARKS}}],
     }
 
 

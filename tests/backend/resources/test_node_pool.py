@@ -257,7 +257,7 @@ async def test_the_early_word_comes_long_before_the_end(
     with pytest.raises(StockOut) as caught:
         await row.wait(note)
     early = (
-        "usually 5 min, now longer: us-east4-c reports GCE_STOCKOUT since 0:40; Google tries again for about 35 min "
+        "us-east4-c reports GCE_STOCKOUT since 0:40; instead of the usual 5 min Google tries again for about 35 min "
         "and lets nobody touch the pool until then, then mcig says what else there is"
     )
     assert told.texts == ["creating node pool h100 in us-east4-c", early]

@@ -98,3 +98,79 @@ async def test_without_a_gateway_there_is_no_picture(world: Any, kit: Any) -> No
     west.add(*kit.inference_pool())
     await world.settle()
     assert world.gateway.frontends == []
+
+
+def elsewhere(obj: Any, namespace: str, **spec: Any) -> Any:
+    """An object in another namespace, with some of its spec changed."""
+    metadata = {**obj["metadata"], "namespace": namespace}
+    return {**obj, "metadata": metadata, **({"spec": {**obj["spec"], **spec}} if spec else {})}
+
+
+async def test_each_import_is_a_service_of_its_own_with_the_matches_of_its_rules(world: Any, kit: Any) -> None:
+    west, east = kit.two_regions(world)
+    other = [elsewhere(each, "shop") for each in kit.inference_pool()]
+    for cluster in (west, east):
+        cluster.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        cluster.add(*kit.inference_pool(), *other)
+    gateway = kit.gateway("europe-west3", "us-east4")
+    allowed = {"allowedRoutes": {"namespaces": {"from": "All"}}}
+    gateway["spec"]["listeners"] = [{**gateway["spec"]["listeners"][0], **allowed}]
+    parent = {"parentRefs": [{"name": "cross-region-gateway", "namespace": "default"}]}
+    rules = [
+        {
+            "matches": [
+                {"path": {"type": "PathPrefix", "value": "/shop"}},
+                {"path": {"type": "RegularExpression", "value": "("}},
+                {"headers": [{"name": "x-team", "value": "shop"}], "method": "POST"},
+            ],
+            "backendRefs": [{**kit.route()["spec"]["rules"][0]["backendRefs"][0], "weight": 3}],
+        }
+    ]
+    west.add(gateway, kit.route(), elsewhere(kit.route(), "shop", rules=rules, **parent))
+    policy = elsewhere(kit.policy("GCPBackendPolicy", "p", timeoutSec=7), "shop")
+    west.add(policy, kit.policy("HealthCheckPolicy", "h", checkIntervalSec=2, unhealthyThreshold=4))
+    await world.settle()
+
+    found = {(each.region, each.service): each for each in world.gateway.frontends}
+    pool, shop = f"default/{kit.POOL}", f"shop/{kit.POOL}"
+    assert set(found) == {(region, name) for region in ("europe-west3", "us-east4") for name in (pool, shop)}
+    assert {each.timeout_s for (_, name), each in found.items() if name == shop} == {7.0}
+    assert {each.timeout_s for (_, name), each in found.items() if name == pool} == {30.0}
+    mine, theirs = found["us-east4", pool], found["us-east4", shop]
+    assert mine.listener == theirs.listener
+    assert (mine.check.interval_s, mine.check.timeout_s, mine.check.healthy, mine.check.unhealthy) == (2, 5, 2, 4)
+    assert [share.match.path for share in mine.shares] == ["/"]
+    prefix, team = theirs.shares
+    assert (prefix.match.path, prefix.weight) == ("/shop", 3)
+    assert (team.match.method, team.match.headers) == ("POST", (("x-team", "shop"),))
+
+
+async def test_two_gateways_of_one_name_have_doors_of_their_own(world: Any, kit: Any) -> None:
+    west, _ = kit.two_regions(world)
+    west.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    west.add(kit.gateway("europe-west3"), elsewhere(kit.gateway("europe-west3"), "shop"))
+    await world.settle()
+    first, second = world.gateway.frontends
+    assert first.vip != second.vip
+    assert {first.key, second.key} == {
+        "cross-region-gateway|europe-west3|80",
+        "shop/cross-region-gateway|europe-west3|80",
+    }
+    assert (first.shares, second.shares) == ((), ()), "nothing is routed yet"
+
+
+async def test_three_regions_share_one_import(world: Any, kit: Any) -> None:
+    west, east = kit.two_regions(world)
+    asia = world.cluster("asia-east1/gke-asia")
+    world.fleet(kit.WEST, kit.EAST, asia.key, config=kit.WEST)
+    world.proxy_subnet("asia-east1")
+    for cluster in (west, east, asia):
+        cluster.add(*kit.inference_pool())
+    west.add(kit.gateway("europe-west3", "us-east4", "asia-east1"), kit.route())
+    await world.settle()
+    orders = {each.region: each.order for each in world.gateway.frontends}
+    assert orders == {
+        "europe-west3": ["europe-west3", "us-east4", "asia-east1"],
+        "us-east4": ["us-east4", "europe-west3", "asia-east1"],
+        "asia-east1": ["asia-east1", "europe-west3", "us-east4"],
+    }

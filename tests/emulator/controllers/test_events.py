@@ -10,7 +10,7 @@ from backend.emulator import faults
 from backend.emulator.kube.controllers import reconcile
 from backend.emulator.kube.events import EVENTS
 
-POD = {
+POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "p", "namespace": "default"},
@@ -19,9 +19,9 @@ POD = {
 
 
 def told(cluster: Any, kind: str, name: str = "") -> list[tuple[str, str]]:
-    """(reason, message) of the events about objects of a kind, in the order in which they were told first."""
-    found = [event for event in cluster.store.list(EVENTS) if event["involvedObject"]["kind"] == kind]
-    found.sort(key=lambda event: int(event["involvedObject"].get("resourceVersion", 0)))
+    """(reason, message) of the events about objects of a kind."""
+    events = sorted(cluster.store.list(EVENTS), key=lambda event: int(event["metadata"]["resourceVersion"]))
+    found = [event for event in events if event["involvedObject"]["kind"] == kind]
     return [(event["reason"], event["message"]) for event in found if name in ("", event["involvedObject"]["name"])]
 
 
@@ -36,13 +36,14 @@ async def test_the_life_of_a_pod(world: Any) -> None:
         ("Pulling", 'Pulling image "nginx:1"'),
     ]
     await world.after(69)
-    assert sorted(told(cluster, "Pod")[2:]) == [
-        ("Created", "Created container: main"),
+    assert told(cluster, "Pod")[2:] == [
         ("Pulled", 'Successfully pulled image "nginx:1" in 1m9s (1m9s including waiting).'),
+        ("Created", "Created container: main"),
         ("Started", "Started container main"),
     ]
     again = {**POD, "metadata": {**POD["metadata"], "name": "q"}}
     cluster.add({**again, "spec": {**again["spec"], "nodeSelector": {"kubernetes.io/hostname": node}}})
+    await world.settle()
     await world.after(69)
     pulled = ("Pulled", 'Container image "nginx:1" already present on machine')
     assert pulled in told(cluster, "Pod", "q")
@@ -62,7 +63,7 @@ async def test_what_stands_in_a_pods_way(world: Any, kit: Any) -> None:
     cluster = world.cluster(kit.EAST)
     cluster.add(kit.deployment("vllm", gpus=1))
     await world.settle()
-    assert told(cluster, "Pod")[1:] == [
+    assert told(cluster, "Pod")[1:2] == [
         ("FailedMount", 'MountVolume.SetUp failed for volume "config-volume" : configmap "adapters" not found')
     ]
     cluster.add(kit.config_map("adapters"))
@@ -127,9 +128,10 @@ async def test_a_machine_that_is_taken_back(world: Any, kit: Any) -> None:
     await world.settle()
     name = next(one["metadata"]["name"] for one in cluster.store.list("/nodes") if "h100" in one["metadata"]["name"])
     assert told(cluster, "Node", name) == [
-        ("RegisteredNode", f"Node {name} event: Registered Node {name} in Controller")
+        ("RegisteredNode", f"Node {name} event: Registered Node {name} in Controller"),
+        ("NodeReady", f"Node {name} status is now: NodeReady"),
     ]
-    faults.add(world, "spot-preemption")
+    faults.add(world, "spot-preemption", world.pace)
     await reconcile(world)
     await world.settle()
     await world.after(31)

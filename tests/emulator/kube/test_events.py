@@ -28,11 +28,11 @@ def news(store: Store, message: str = "Started container c") -> News:
 
 def test_the_same_news_are_counted(world: Any, store: Store) -> None:
     told = news(store)
-    record(store, told)
+    record(store, [told])
     world.time += 12
-    record(store, told)
-    record(store, replace(told, warning=True, message="other"))
-    first, _ = sorted(store.list(EVENTS), key=lambda event: str(event["message"]), reverse=True)
+    record(store, [told])
+    record(store, [replace(told, warning=True, message="Stopped")])
+    first, _ = sorted(store.list(EVENTS), key=lambda event: str(event["message"]))
     assert (first["count"], first["type"], first["involvedObject"]["fieldPath"]) == (2, "Normal", "spec.containers{c}")
     assert (first["firstTimestamp"], first["lastTimestamp"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:32Z")
 
@@ -40,9 +40,9 @@ def test_the_same_news_are_counted(world: Any, store: Store) -> None:
 def test_events_wake_nobody_and_are_gone_after_an_hour(world: Any, store: Store) -> None:
     told = news(store)
     touched = world.touched
-    record(store, told)
+    record(store, [told])
     world.time += 1800
-    record(store, replace(told, message="later"))
+    record(store, [replace(told, message="later")])
     world.time += 1801
     expire(store)
     assert [event["message"] for event in store.list(EVENTS)] == ["later"]
@@ -53,7 +53,7 @@ def test_there_are_never_too_many(world: Any, store: Store) -> None:
     told = news(store)
     for number in range(MOST + 3):
         world.time += 1
-        record(store, replace(told, message=f"{number:04}"))
+        record(store, [replace(told, message=f"{number:04}")])
     expire(store)
     kept = sorted(event["message"] for event in store.list(EVENTS))
     assert (len(kept), kept[0]) == (MOST, "0003")
@@ -63,13 +63,13 @@ def test_nothing_is_told_into_a_namespace_that_goes(store: Store) -> None:
     store.create("/namespaces", {"metadata": {"name": "away", "finalizers": ["x/y"]}}, manager="test")
     told = replace(news(store), about={"kind": "Pod", "name": "p", "uid": "u", "namespace": "away"})
     store.delete("/namespaces", None, "away")
-    record(store, told)
-    record(store, replace(told, about={**told.about, "namespace": "never"}))
+    record(store, [told])
+    record(store, [replace(told, about={**told.about, "namespace": "never"})])
     assert store.list(EVENTS) == []
 
 
 def test_both_forms_are_what_the_api_serves(store: Store) -> None:
-    record(store, news(store))
+    record(store, [news(store)])
     (event,) = store.list(EVENTS)
     for model, form in (("CoreV1Event", event), ("EventsV1Event", regarding(event))):
         assert list(prune(model_schema(model), json.loads(json.dumps(form)))) == []
@@ -77,9 +77,9 @@ def test_both_forms_are_what_the_api_serves(store: Store) -> None:
 
 async def test_both_groups_show_the_same_events(served: KubeCluster, http: aiohttp.ClientSession, world: Any) -> None:
     told = news(served.store)
-    record(served.store, told)
+    record(served.store, [told])
     world.time += 5
-    record(served.store, told)
+    record(served.store, [told])
     async with http.get(NEW) as answer:
         (found,) = (await answer.json())["items"]
     assert (found["apiVersion"], found["note"], found["regarding"]["name"]) == (
@@ -100,7 +100,7 @@ async def test_both_groups_show_the_same_events(served: KubeCluster, http: aioht
     async with http.get(CORE, params={"fieldSelector": "involvedObject.name=q"}) as answer:
         assert (await answer.json())["items"] == []
     async with http.get(NEW, params={"watch": "true", "timeoutSeconds": "0.2"}) as answer:
-        line = json.loads((await answer.content.readline()))
+        line = json.loads(await answer.content.readline())
     assert (line["type"], line["object"]["deprecatedCount"]) == ("ADDED", 2)
     world.time += 3601
     async with http.get(CORE) as answer:

@@ -9,8 +9,9 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Label, Select, Static
 
-from backend.draft import EACH, Checked, hourly
+from backend.draft import EACH, Checked
 from backend.fields import Field
+from backend.money import costs
 from tui.screens.pages.base import PageView
 from tui.widgets.answer import Answer
 
@@ -46,9 +47,9 @@ class GpuView(PageView):
             picture = ("▣" * min(servers, gpus) + "▢" * max(0, gpus - servers))[:32]
             state = f"{servers} of {gpus} GPUs serve" if servers < gpus else f"all {gpus} GPUs serve"
             lines.append(f"{cluster.region:<22} {picture}  {state}")
-        cost = hourly(checked.spec)
+        cost = costs(checked.spec)
         if cost.idle_gpus:
-            lines.append(f"! {cost.idle_gpus} GPUs stay idle and cost ${cost.idle_usd:.2f}/h all the same")
+            lines.append(f"! {cost.idle_gpus} GPUs stay idle and cost ${cost.idle:.2f}/h all the same")
         self.query_one("#servers", Static).update("\n".join(lines))
 
     @on(Select.Changed, "#for")

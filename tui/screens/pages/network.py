@@ -42,10 +42,10 @@ def _region(network: NetworkOffer, region: str, proposed: str) -> Iterable[str]:
     here = network.in_region(region)
     ordinary = ", ".join(str(one.range) for one in here if not one.proxy_only and one.range)
     proxy = next((one for one in here if one.proxy_only), None)
-    yield f"{region:<22} nodes {ordinary or 'none'}"
+    yield f"{region:<19} nodes {ordinary or 'none'}"
     if proxy is not None:
-        yield f"{'':<22} proxies {proxy.range}: {proxy.name} is there already" + (
+        yield f"{'':<19} proxies {proxy.range}: {proxy.name} is there already" + (
             " and is used" if proxy.purpose == "GLOBAL_MANAGED_PROXY" else f", but for {proxy.purpose}"
         )
     elif proposed:
-        yield f"{'':<22} proxies {proposed} is free; auto takes it"
+        yield f"{'':<19} proxies {proposed}, free: auto takes it"

@@ -6,10 +6,13 @@ exported, and the pool's endpoint picker is there (or its failureMode is FailOpe
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backend.emulator.google.geography import region_of
 from backend.emulator.kube.controllers import compute
 from backend.emulator.kube.controllers.exports import endpoints, exporters, ports
 from backend.emulator.kube.controllers.loadbalancer import DEFAULT_TIMEOUT_S
+from backend.emulator.kube.controllers.matching import shares
 from backend.emulator.kube.controllers.objects import deleting, is_true, name_of, namespace_of, path_of
 from backend.emulator.kube.controllers.policies import BACKEND, HEALTH, in_force
 from backend.emulator.kube.controllers.routes import GATEWAYS, attached, imports
@@ -18,7 +21,13 @@ from backend.emulator.kube.controllers.terms import terms
 from backend.emulator.kube.controllers.turn import Turn
 from backend.emulator.kube.selectors import matches
 from backend.emulator.serving.envoy import Backend, Frontend
+from backend.emulator.serving.envoy_config import Check
+from backend.emulator.serving.envoy_routes import Share
 
+NOBODY = Frontend("", "", "", 80, float(DEFAULT_TIMEOUT_S), None, (), shares=())
+"""What is behind an address without routes."""
+DEFAULT_CHECK_S, DEFAULT_THRESHOLD = 5, 2
+"""Seconds between two health checks, also their timeout, and answers in a row that count, without a policy's word."""
 OBJECTIVES = "inference.networking.x-k8s.io/inferenceobjectives"
 
 
@@ -71,11 +80,14 @@ def regional_addresses(world: World, config: Cluster, gateway: Object) -> dict[s
     return {each["subnetwork"].partition("/regions/")[2].partition("/")[0]: each["IPAddress"] for each in rules}
 
 
-def http_check(store: Store, imported: Object) -> Object:
-    """The HTTP part of the HealthCheckPolicy in force for an import; empty when there is none."""
-    policy = in_force(store, HEALTH, namespace_of(imported), name_of(imported)) or {}
-    check: Object = policy.get("config", {}).get("httpHealthCheck", {})
-    return check
+def check(policy: Object) -> Check:
+    """How a HealthCheckPolicy, or its absence, lets endpoints be checked (cloud.google.com's defaults)."""
+    return Check(
+        interval_s=float(policy.get("checkIntervalSec", DEFAULT_CHECK_S)),
+        timeout_s=float(policy.get("timeoutSec", DEFAULT_CHECK_S)),
+        healthy=int(policy.get("healthyThreshold", DEFAULT_THRESHOLD)),
+        unhealthy=int(policy.get("unhealthyThreshold", DEFAULT_THRESHOLD)),
+    )
 
 
 def timeout_s(store: Store, imported: Object) -> float:
@@ -85,30 +97,44 @@ def timeout_s(store: Store, imported: Object) -> float:
 
 
 def frontends(world: World, config: Cluster, gateway: Object) -> list[Frontend]:
-    """The Gateway's addresses and ports and what answers there; of several imports the longest timeout counts."""
+    """The Gateway's addresses and ports and what answers there: a frontend for each import that a route sends to."""
     store = config.store
     addresses = sorted(regional_addresses(world, config, gateway).items())
     found = []
     for listener in gateway["spec"]["listeners"]:
         routes = attached(store, gateway, listener["name"])
-        targets = {path_of(each): each for route in routes for each in imports(store, route)}.values()
-        checks = [(each, http_check(store, each)) for each in targets]
-        paths = [check["requestPath"] for _, check in checks if "requestPath" in check]
-        behind = tuple(one for each, check in checks for one in backends(world, config, each, check.get("port")))
+        targets = {path_of(each): each for route in routes for each in imports(store, route)}
+        wanted = shares(routes, listener)
+        services = [serving(world, config, each, tuple(wanted[path])) for path, each in sorted(targets.items())]
         found += [
-            Frontend(
+            replace(
+                service,
                 gateway=name_of(gateway),
+                namespace=namespace_of(gateway),
                 region=region,
                 vip=vip,
                 port=listener["port"],
-                timeout_s=max((timeout_s(store, each) for each in targets), default=float(DEFAULT_TIMEOUT_S)),
-                health_path=paths[0] if paths else None,
-                backends=behind,
-                objectives=tuple(sorted({one for each in targets for one in objectives(world, each)})),
             )
             for region, vip in addresses
+            for service in services or [NOBODY]
         ]
     return found
+
+
+def serving(world: World, config: Cluster, imported: Object, taken: tuple[Share, ...]) -> Frontend:
+    """The backend service of an import, and the requests that it takes; without a place yet."""
+    policy = in_force(config.store, HEALTH, namespace_of(imported), name_of(imported)) or {}
+    http = policy.get("config", {}).get("httpHealthCheck", {})
+    return replace(
+        NOBODY,
+        timeout_s=timeout_s(config.store, imported),
+        health_path=http.get("requestPath"),
+        backends=tuple(backends(world, config, imported, http.get("port"))),
+        objectives=tuple(sorted(objectives(world, imported))),
+        check=check(policy),
+        service=path_of(imported),
+        shares=taken,
+    )
 
 
 async def reconcile(turn: Turn) -> None:

@@ -166,7 +166,11 @@ def status(turn: Turn, cluster: Cluster, deployment: Object, new: Object, why: s
     if why:
         wanted.append(Condition("ReplicaFailure", "True", "FailedCreate", why))
     before = previous.get("conditions", ())
-    times = {(old["type"], old["status"], old["reason"]): old["lastUpdateTime"] for old in before}
+    times = {
+        (old["type"], old["status"], old.get("reason")): old["lastUpdateTime"]
+        for old in before
+        if old.get("lastUpdateTime")
+    }
     stamped = conditions(before, wanted, turn.now)
     for each in stamped:
         key = each["type"], each["status"], each["reason"]

@@ -44,9 +44,8 @@ async def reconcile(turn: Turn) -> None:
             if (teller := tellers.get(change.resource)) is not None
             for each in (_gone(change.obj) if change.type == "DELETED" else teller(store, change.obj, change.before))
         ]
-        for each in news:
-            record(store, each)
         if news:
+            record(store, news)
             expire(store)
         told[cluster.key] = store.revision
 

@@ -17,7 +17,7 @@ from backend.emulator.kube.controllers.objects import (
     uid_of,
     unix,
 )
-from backend.emulator.kube.controllers.replicasets import MANAGER, finished, next_name, pod_from, refused
+from backend.emulator.kube.controllers.replicasets import MANAGER, finished, make
 from backend.emulator.kube.controllers.seams import Cluster, Object
 from backend.emulator.kube.controllers.turn import Turn
 
@@ -76,12 +76,8 @@ def reconcile_job(turn: Turn, cluster: Cluster, job: Object) -> None:
             store.delete("/pods", namespace, name_of(pod))
         running = []
     else:
-        template = job["spec"]["template"]
         missing = min(job["spec"].get("parallelism", 1), job["spec"].get("completions", 1) - succeeded) - len(running)
-        if not refused(store, pod_from(template, job, "")):
-            for _ in range(missing):
-                pod = pod_from(template, job, next_name(turn, cluster.key, job))
-                running.append(store.create("/pods", pod, manager=MANAGER))
+        running += make(turn, cluster, job, missing)[0]
     counts = {"active": len(running), "succeeded": succeeded, "failed": failed}
     status: Object = {
         "startTime": previous.get("startTime", timestamp(turn.now)),

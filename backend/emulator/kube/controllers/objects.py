@@ -105,7 +105,9 @@ def conditions(
     previous: Sequence[Object], wanted: Iterable[Condition], now: float, *, generation: int | None = None
 ) -> list[Object]:
     """`wanted` as API conditions; a condition keeps its transition time while its status stays the same."""
-    times = {(old["type"], old["status"]): old["lastTransitionTime"] for old in previous}
+    times = {
+        (old["type"], old["status"]): old["lastTransitionTime"] for old in previous if old.get("lastTransitionTime")
+    }
     return [
         {
             "lastTransitionTime": times.get((each.type, each.status), timestamp(now)),

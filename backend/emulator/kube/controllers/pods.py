@@ -77,7 +77,7 @@ def pod_ip(pod: Object, node: Object, pods: list[Object]) -> str:
     network = IPv4Network(node["spec"]["podCIDR"])
     first = digest(path_of(pod), uid_of(pod)) % 250
     hosts = (str(network.network_address + 2 + (first + step) % 250) for step in range(250))
-    return next(host for host in hosts if host not in taken)
+    return next((host for host in hosts if host not in taken), "")
 
 
 def internal_ip(node: Object) -> str:

@@ -24,6 +24,10 @@ from backend.emulator.kube.controllers.seams import Cluster, Object, Store
 from backend.emulator.kube.controllers.turn import Turn
 
 MANAGER = "kube-controller-manager"
+BURST = 500
+"""Pods that one pass makes for one owner (burstReplicas of pkg/controller/replicaset)."""
+POD_QUOTA = 1500
+"""Pods that GKE lets a namespace of a small cluster have (ResourceQuota gke-resource-quotas)."""
 POD_NAME_BASE = 58
 """Longest part of a Pod's name before the generated suffix: 63 less 5."""
 
@@ -78,14 +82,35 @@ def pod_from(template: Object, parent: Object, name: str) -> Object:
     }
 
 
-def next_name(turn: Turn, cluster: str, parent: Object) -> str:
+def make(turn: Turn, cluster: Cluster, parent: Object, wanted: int) -> tuple[list[Object], str]:
+    """Pods of a parent's template, as many as one pass may make of those wanted, and why there are no more."""
+    store, namespace, template = cluster.store, namespace_of(parent), parent["spec"]["template"]
+    why = refused(store, pod_from(template, parent, "")) if wanted > 0 else ""
+    if wanted <= 0 or why:
+        return [], why
+    used = sum(not finished(pod) for pod in store.list("/pods", namespace))
+    count = min(wanted, BURST, max(POD_QUOTA - used, 0))
+    if not count:
+        base = pod_from(template, parent, "")["metadata"]["generateName"]
+        quota = f"requested: pods=1, used: pods={used}, limited: pods={POD_QUOTA}"
+        return [], f'pods "{base}" is forbidden: exceeded quota: gke-resource-quotas, {quota}'
+    made = []
+    for _ in range(count):
+        pod = pod_from(template, parent, next_name(turn, cluster, parent))
+        made.append(store.create("/pods", pod, manager=MANAGER))
+    return made, ""
+
+
+def next_name(turn: Turn, cluster: Cluster, parent: Object) -> str:
     """A Pod name that this parent has not used yet, from the parent's name and the count of Pods it made."""
     made = turn.world.tables.setdefault("pods-made", {})
-    key = uid_of(parent)
-    number = made.get(key, 0)
-    made[key] = number + 1
-    base = name_of(parent)[: POD_NAME_BASE - 1]
-    return f"{base}-{suffix(5, cluster, path_of(parent), number)}"
+    key, base = uid_of(parent), name_of(parent)[: POD_NAME_BASE - 1]
+    while True:
+        number = made.get(key, 0)
+        made[key] = number + 1
+        name = f"{base}-{suffix(5, cluster.key, path_of(parent), number)}"
+        if cluster.store.get("/pods", namespace_of(parent), name) is None:
+            return name
 
 
 def scale(turn: Turn, cluster: Cluster, replica_set: Object) -> str:
@@ -95,13 +120,7 @@ def scale(turn: Turn, cluster: Cluster, replica_set: Object) -> str:
     surplus = len(pods) - replica_set["spec"].get("replicas", 1)
     for pod in sorted(pods, key=usefulness)[: max(surplus, 0)]:
         store.delete("/pods", namespace, name_of(pod))
-    template = replica_set["spec"]["template"]
-    why = refused(store, pod_from(template, replica_set, "")) if surplus < 0 else ""
-    if not why:
-        for _ in range(-surplus):
-            pod = pod_from(template, replica_set, next_name(turn, cluster.key, replica_set))
-            store.create("/pods", pod, manager=MANAGER)
-    return why
+    return make(turn, cluster, replica_set, -surplus)[1]
 
 
 def status(store: Store, replica_set: Object) -> Object:

@@ -1,6 +1,6 @@
 """Which Node a Pod gets, and why it gets none.
 
-A pure part: GPUs, node selectors, node affinity and taints count; CPU and memory do not. Invariant: the sum of the
+A pure part: GPUs, the number of Pods, node selectors, node affinity and taints count; CPU and memory do not. Invariant: the sum of the
 GPUs of the Pods on a Node never exceeds what the Node offers.
 """
 
@@ -14,6 +14,10 @@ from backend.emulator.kube.controllers.nodes import GPU
 from backend.emulator.kube.controllers.objects import name_of
 from backend.emulator.kube.controllers.seams import Object
 from backend.emulator.kube.selectors import expression_holds
+
+TOO_MANY = "Too many pods"
+MOST_PODS = 110
+"""Pods of a node that does not say how many it takes (GKE's default maxPodsPerNode)."""
 
 
 def gpus_asked(spec: Object) -> int:
@@ -83,7 +87,8 @@ def choose(pod: Object, nodes: Sequence[Object], pods: Sequence[Object]) -> tupl
     reasons: Counter[str] = Counter()
     fitting = []
     for node in nodes:
-        why = refusal(pod["spec"], node, gpus_used[name_of(node)])
+        full = placed[name_of(node)] >= int(node.get("status", {}).get("allocatable", {}).get("pods", MOST_PODS))
+        why = TOO_MANY if full else refusal(pod["spec"], node, gpus_used[name_of(node)])
         if why is None:
             fitting.append(name_of(node))
         else:
@@ -100,7 +105,7 @@ def listing(reasons: Mapping[str, int]) -> str:
 
 def preemption(reasons: Mapping[str, int], total: int) -> str:
     """The scheduler's second sentence: whether evicting other Pods would help."""
-    busy = sum(count for reason, count in reasons.items() if reason.startswith("Insufficient"))
+    busy = sum(count for reason, count in reasons.items() if reason.startswith("Insufficient") or reason == TOO_MANY)
     outcome = {
         "No preemption victims found for incoming pod": busy,
         "Preemption is not helpful for scheduling": total - busy,

@@ -1,0 +1,128 @@
+"""The tree of a stack's parts, from what the cloud says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from backend.explain import Node, State, explain
+from backend.explain.evidence import ClusterEvidence, Evidence, Silence
+from backend.monitor import ConditionSnapshot
+from backend.spec import GatewaySpec
+from tests.backend.monitor import snapshots
+
+OK = {
+    "state": {"state": {"code": "OK"}},
+    "membershipStates": {"projects/1/memberships/gke-east": {"state": {"code": "OK"}}},
+}
+
+
+def kube_pod(name: str, *, ready: bool = True, waiting: str | None = None) -> dict[str, Any]:
+    state: Mapping[str, Any] = {"waiting": {"reason": waiting}} if waiting else {"running": {}}
+    return {
+        "metadata": {"name": name},
+        "spec": {},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [{"name": "m", "restartCount": 0 if ready else 5, "state": state}],
+        },
+    }
+
+
+def evidence(spec: GatewaySpec, **changes: Any) -> Evidence:
+    """All is well, but for what is changed."""
+    clusters = tuple(
+        ClusterEvidence(
+            one, {"name": f"projects/1/memberships/{one.name}", "state": {"code": "READY"}}, [kube_pod("p")]
+        )
+        for one in spec.targets
+    )
+    seen = snapshots.snapshot(0, *(snapshots.cluster(one.name, one.region) for one in spec.targets))
+    return replace(Evidence(OK, True, True, clusters, seen), **changes)
+
+
+def leaves(spec: GatewaySpec, **changes: Any) -> dict[str, Node]:
+    tree = explain(spec, "demo-project", evidence(spec, **changes))
+    return {leaf.name: leaf for leaf in tree.leaves()}
+
+
+def test_a_stack_that_is_well_has_no_leaf_to_tell_of(spec: GatewaySpec) -> None:
+    tree = explain(spec, "demo-project", evidence(spec))
+    assert tree.state is State.READY
+    assert [child.name for child in tree.children] == [
+        "fleet", "gateway", "gke-west (europe-west3)", "gke-east (us-east4)",
+    ]  # fmt: skip
+
+
+def test_each_part_of_the_fleet_is_told(spec: GatewaySpec) -> None:
+    lost = {
+        **OK,
+        "membershipStates": {
+            "projects/1/memberships/gke-east": {"state": {"code": "ERROR", "description": "Lost connection"}}
+        },
+    }
+    found = leaves(spec, feature=lost, gateway_class=False, imported=False)
+    assert {name: leaf.known_as for name, leaf in found.items()} == {
+        "GatewayClass on the config cluster": "class-missing",
+        "GCPInferencePoolImport": "import-missing",
+        "membership": "membership-lost",
+    }
+    assert "multi-cluster-services enable --project=demo-project" in found["GCPInferencePoolImport"].fix
+    assert leaves(spec, feature=None)["feature multiclusteringress"].known_as == "feature-missing"
+
+
+def test_pods_say_why_and_logs_say_more(spec: GatewaySpec) -> None:
+    first = spec.targets[0]
+    told = ClusterEvidence(
+        first,
+        None,
+        [kube_pod("gated", ready=False, waiting="CrashLoopBackOff"), kube_pod("slow", ready=False), kube_pod("fine")],
+        {"slow": ["Unhealthy: Startup probe failed: connection refused"]},
+        {"gated": "loading\nGatedRepoError: 403 Client Error. Cannot access gated repo"},
+    )
+    found = leaves(spec, clusters=(told,))
+    assert {name: leaf.known_as for name, leaf in found.items()} == {
+        "membership": "membership-missing",
+        "Pod gated": "gated-model",
+        "Pod slow": "startup-probe",
+    }
+    assert "GatedRepoError" in found["Pod gated"].said
+
+
+def test_a_ready_pod_without_the_policys_metric_is_not_ready(spec: GatewaySpec) -> None:
+    first = spec.targets[0]
+    seen = replace(snapshots.pod("x", kv_cache=None, reason="its metrics name no KV cache"), name="p")
+    snapshot = snapshots.snapshot(0, snapshots.cluster(first.name, first.region, seen))
+    found = leaves(spec, snapshot=snapshot)
+    assert {leaf.known_as for leaf in found.values()} == {"metric-missing"}
+
+
+def test_what_cannot_be_asked_is_unknown_and_not_ready(spec: GatewaySpec) -> None:
+    first = spec.targets[0]
+    silent = ClusterEvidence(
+        first, Silence("no permission"), Silence("cannot list pods: no answer from the API server")
+    )
+    tree = explain(spec, "demo-project", evidence(spec, clusters=(silent,), feature=Silence("no permission")))
+    assert tree.state is State.UNKNOWN
+    assert [leaf.known_as for leaf in tree.leaves()] == [None, None, "cluster-unreachable"]
+
+
+def test_conditions_count_and_deprecated_ones_do_not(spec: GatewaySpec) -> None:
+    old = ConditionSnapshot("Gateway/g", "Ready", "False", "Deprecated", "")
+    bad = ConditionSnapshot("Gateway/g", "networking.gke.io/GatewayHealthy", "False", "Unhealthy", "no healthy backend")
+    snapshot = snapshots.snapshot(0, gateway={"conditions": (old, bad), "drained": {"us-east4": "policy: 0"}})
+    found = leaves(spec, snapshot=snapshot)
+    assert {name: leaf.known_as for name, leaf in found.items()} == {
+        "GatewayHealthy": "health-check-failing",
+        "capacity": "drained",
+    }
+
+
+def test_the_tree_as_json_has_the_reasons_of_what_is_not_ready_only(spec: GatewaySpec) -> None:
+    data = explain(spec, "demo-project", evidence(spec, feature=None)).to_json()
+    assert data["state"] == "not ready"
+    fleet = data["children"][0]["children"]
+    assert fleet[0]["fix"] == "`mcig apply two-regions --only fleet-ingress`".replace("two-regions", spec.name)
+    assert "fix" not in fleet[1]

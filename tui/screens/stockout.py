@@ -1,0 +1,56 @@
+"""What else there is where a zone has no GPUs, as numbered ways on.
+
+Invariant: escape changes nothing; the choice alone starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+if TYPE_CHECKING:
+    from backend.stockout import Alternative
+
+
+class StockOutScreen(ModalScreen["Alternative | None"]):
+    """Gives the alternative that was chosen, ``None`` for none."""
+
+    CSS_PATH = "question.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "None of these", tooltip="Leave it as it is"),
+        *(Binding(str(number), f"take({number})", f"Way {number}", show=False) for number in range(1, 10)),
+    ]
+
+    def __init__(self, cluster: str, ways: Sequence[Alternative]) -> None:
+        super().__init__()
+        self._cluster, self._ways = cluster, ways
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical(id="question") as box:
+            box.border_title = f"No GPUs for {self._cluster}"
+            yield Static("In their place mcig can take:", classes="quiet")
+            yield OptionList(*(_option(number, way) for number, way in enumerate(self._ways, 1)), id="ways")
+            yield Static("a number or enter takes it   escape leaves it as it is", classes="quiet")
+
+    def action_take(self, number: int) -> None:
+        """Take the way with this number."""
+        if number <= len(self._ways):
+            self.dismiss(self._ways[number - 1])
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._ways[event.option_index])
+
+
+def _option(number: int, way: Alternative) -> Option:
+    return Option(Content.assemble((f"{number}. {way.kind}  ", "bold"), (way.words, "")))
