@@ -79,16 +79,10 @@ TABLE: tuple[Known, ...] = (
     ),
     Known(
         "startup-probe",
-        r"(?i)startup probe failed",
+        r"(?i)failed startup probe",
         "loading takes longer than the start-up probe lets it, so the container is killed and begins again",
         "`kubectl describe pod {pod} -n {namespace} " + _CONTEXT + "` shows the probe's patience; a smaller model, or "
         "weights kept near the nodes, load within it",
-    ),
-    Known(
-        "readiness-probe",
-        r"(?i)readiness probe failed",
-        "the server does not answer its readiness probe: it still loads, or is busy beyond its strength",
-        "`kubectl logs {pod} -n {namespace} " + _CONTEXT + "`",
     ),
     Known(
         "health-check-failing",
@@ -147,6 +141,12 @@ TABLE: tuple[Known, ...] = (
         r"CrashLoopBackOff|Back-off restarting",
         "the container ends soon after it starts; its last words say why",
         "`kubectl logs {pod} -n {namespace} --previous " + _CONTEXT + "`",
+    ),
+    Known(
+        "loading",
+        r"(?i)(startup|readiness) probe failed",
+        "the server does not answer its probe yet: it still loads, or is busy beyond its strength",
+        "`kubectl logs {pod} -n {namespace} " + _CONTEXT + "`",
     ),
     Known(
         "image",

@@ -45,7 +45,7 @@ class ClusterEvidence:
     membership: Object | Silence | None
     pods: Sequence[Object] | Silence
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Pod -> reasons and messages of its warnings, the newest first."""
+    """Pod -> reasons and messages of its warnings and of its containers' ends, the newest first."""
     logs: Mapping[str, str] = field(default_factory=dict)
     """Pod -> the end of its log, of Pods that restart."""
 
@@ -96,7 +96,7 @@ async def _cluster(
     warnings: dict[str, list[str]] = {}
     for event in sorted([] if isinstance(events, Silence) else events, key=_when, reverse=True):
         name = (event.get("involvedObject") or {}).get("name")
-        if name in names and event.get("type") == "Warning":
+        if name in names and (event.get("type") == "Warning" or event.get("reason") == "Killing"):
             warnings.setdefault(name, []).append(f"{event.get('reason')}: {event.get('message')}")
     crashed = [pod for pod in restless if _restarts(pod)]
     logs = await asyncio.gather(

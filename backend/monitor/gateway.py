@@ -76,7 +76,8 @@ class GatewayLook:
             reason=f"Gateway {spec.gateway.name} is not there" if gateway is None else None,
         )
         for policy in lists[3]:
-            if ((policy.get("spec") or {}).get("targetRef") or {}).get("name") == spec.pool.name:
+            aim = (policy.get("spec") or {}).get("targetRef") or {}
+            if (aim.get("kind"), aim.get("name")) == (POOL_IMPORT.name, spec.pool.name):
                 mode, target, drained = policy_said(policy)
                 found = replace(found, mode=mode or found.mode, target=target, drained=drained)
         self._seen, self._seen_at = found, self._clock()

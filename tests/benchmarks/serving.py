@@ -1,8 +1,10 @@
-"""What the emulated serving path costs: the gateway's added latency, and token gaps under a thousand streams.
+"""What the emulated serving path costs and how it settles: added latency, token gaps, use of KV caches after a step.
 
 Run by path: ``python tests/benchmarks/serving.py``. Figures are differences and ratios within one run on one machine:
 Envoy with its endpoint picker against the model server asked directly, and the 99th percentile of the time between two
-tokens against the pace that the model server aims at under that load. Ends with 1 when one of them does not hold.
+tokens against the pace that the model server aims at under that load. Then load steps up beyond what the near region
+may take: 10 s later its KV cache has to be at the policy's target, within 7 points, and the rest spilled over. Ends
+with 1 when one of them does not hold.
 """
 
 from __future__ import annotations
@@ -24,12 +26,19 @@ import uvloop
 from backend.emulator.serving.balance import Gauge, Terms
 from backend.emulator.serving.engine import Latency
 from backend.emulator.serving.envoy import Backend, Frontend, GatewayDataPlane
+from backend.emulator.serving.loads import series
 from backend.emulator.serving.modelserver_client import ModelServerProcess
 
 ADDED_MS = 1.0
 """Milliseconds at the median that the gateway may add on one connection."""
 GAP = 2.0
 """How many times its aim the 99th percentile of the time between two tokens may be."""
+TARGET, NEAR_BY, SETTLED_S = 0.6, 0.07, 10.0
+"""The policy's target, how far from it the near region may be, and how soon after a step."""
+STEPS = (12.0, 15.0)
+"""Requests a second: more than the near region's two Pods take at the target, less than both regions do."""
+REGIONS = ("europe-west3", "us-east4")
+SERIES = "vllm:gpu_cache_usage_perc"
 PODS = 4
 WORDS = ("vllm", "serve", "m", "--max-num-seqs", "512", "--disable-log-requests", "--disable-uvicorn-access-log")
 
@@ -44,7 +53,7 @@ class World:
         """Nothing follows."""
 
 
-async def model_servers(count: int) -> tuple[ModelServerProcess, list[int]]:
+async def model_servers(count: int, *words: str) -> tuple[ModelServerProcess, list[int]]:
     """One model-server process with so many Pods, and their ports."""
     process, ports = ModelServerProcess(), asyncio.Queue[int]()
 
@@ -53,7 +62,13 @@ async def model_servers(count: int) -> tuple[ModelServerProcess, list[int]]:
             ports.put_nowait(event["port"])
 
     for index in range(count):
-        order = {"uid": f"pod-{index}", "image": "vllm/vllm-openai:v0.8.5", "words": WORDS, "env": {}, "container": "c"}
+        order = {
+            "uid": f"pod-{index}",
+            "image": "vllm/vllm-openai:v0.8.5",
+            "words": [*WORDS, *words],
+            "env": {},
+            "container": "c",
+        }
         await process.add({**order, "syncer": None, "adapters": []}, hear)
     return process, [await ports.get() for _ in range(count)]
 
@@ -139,6 +154,61 @@ async def gap_ratio(streams: int, tokens: int) -> tuple[float, float]:
     return latency.next_token[0] * latency.slowdown(each) * 1000, found[int(len(found) * 0.99)] * 1000
 
 
+async def settled() -> list[tuple[float, float, float]]:
+    """(requests a second, mean KV-cache use of the near region 10 to 15 s later, share elsewhere) of every step."""
+    small = ("--num-gpu-blocks-override", "1000", "--max-model-len", "4096")
+    process, ports = await model_servers(PODS, *small)
+    backends = tuple(
+        Backend(f"{region}/gke", region, "127.0.0.1", port, f"pod-{port}", terms)
+        for region, two in zip(REGIONS, (ports[:2], ports[2:]), strict=True)
+        for port in two
+        for terms in [Terms(mode="CUSTOM_METRICS", gauges=(Gauge(port, "/metrics", SERIES, TARGET),))]
+    )
+    body = {"prompt": "word " * 400, "max_tokens": 200, "ignore_eos": True}
+    under_way: set[asyncio.Task[None]] = set()
+    found = []
+    with tempfile.TemporaryDirectory() as home:
+        plane = GatewayDataPlane(World(Path(home)))
+        await plane.apply([Frontend("gw", REGIONS[0], "10.0.0.9", 80, 100, "/health", backends)])
+        door = f"http://127.0.0.1:{plane.doors()[0].port}/v1/completions"
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http:
+
+            async def ask() -> None:
+                async with http.post(door, json=body) as response:
+                    await response.read()
+
+            async def look(name: str, of: list[int]) -> float:
+                values = []
+                for port in of:
+                    async with http.get(f"http://127.0.0.1:{port}/metrics") as response:
+                        values.append(sum(series(await response.text(), [name]).values()))
+                return statistics.mean(values)
+
+            for rate in STEPS:
+                began, sent, seen = time.perf_counter(), 0, []
+                counted: list[list[float]] = []
+                while (now := time.perf_counter() - began) < SETTLED_S + 5:
+                    while sent < now * rate:
+                        under_way.add(task := asyncio.create_task(ask()))
+                        task.add_done_callback(under_way.discard)
+                        sent += 1
+                    if now >= SETTLED_S:
+                        seen.append(await look(SERIES, ports[:2]))
+                        counted.append(
+                            [await look("vllm:prompt_tokens_total", part) for part in (ports[:2], ports[2:])]
+                        )
+                    await asyncio.sleep(0.05)
+                near, far = (last - first for first, last in zip(counted[0], counted[-1], strict=True))
+                found.append((rate, statistics.mean(seen), far / (near + far)))
+            for task in list(under_way):
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+        await plane.close()
+        await process.stop()
+    return found
+
+
 def main() -> int:
     """Measure and print; 0 when everything holds."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,11 +218,18 @@ def main() -> int:
     options = parser.parse_args()
     direct, gateway = uvloop.run(added_latency(options.requests))
     aim, p99 = asyncio.run(gap_ratio(options.streams, options.tokens))
-    held = gateway - direct <= ADDED_MS, p99 / aim <= GAP
+    steps = asyncio.run(settled())
+    near = [abs(use - TARGET) <= NEAR_BY and elsewhere > 0 for _, use, elsewhere in steps]
+    held = gateway - direct <= ADDED_MS, p99 / aim <= GAP, *near
     told = [
         f"one connection: {direct:.2f} ms directly, {gateway:.2f} ms through the gateway, {gateway - direct:+.2f} ms",
         f"{options.streams} streams, one process: {aim:.1f} ms aimed at, p99 {p99:.1f} ms, {p99 / aim:.2f} times",
-        "holds" if all(held) else f"does not hold: at most {ADDED_MS} ms and {GAP} times",
+        *(
+            f"{rate:g} requests/s: near region's KV caches {use:.0%} full 10 s later, {TARGET:.0%} wanted, "
+            f"{elsewhere:.0%} elsewhere"
+            for rate, use, elsewhere in steps
+        ),
+        "holds" if all(held) else f"does not hold: at most {ADDED_MS} ms, {GAP} times, {NEAR_BY:.0%} off",
     ]
     sys.stdout.write("\n".join(told) + "\n")
     return 0 if all(held) else 1

@@ -85,6 +85,8 @@ MESSAGES = {
 def sent(shared_tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Sent]]:
     """What one `mcig apply` sends to make things, by kind."""
     shared_tools.reset("serviceusage")
+    compute = "/serviceusage/v1/projects/demo-project/services/compute.googleapis.com"
+    shared_tools.google("POST", f"{compute}:disable", {"checkIfServiceHasUsage": "SKIP"})
     spec = tmp_path_factory.mktemp("spec") / "spec.yaml"
     spec.write_text(SPEC)
     with shared_tools.recorded() as sent:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.app import App
+from textual.pilot import Pilot
 
 GOLDENS = Path(__file__).parent / "goldens"
 """Kept screens, one text file each; ``MCIG_GOLDENS=write pytest tests/tui`` writes them anew."""
@@ -17,6 +20,7 @@ MOVING = (
     (re.compile(r"(/[\w.-]+)+/mcig/"), "HOME/"),
 )
 """What differs from run to run."""
+PATIENCE_S = 20.0
 
 
 def text_of(app: App[Any]) -> str:
@@ -27,6 +31,15 @@ def text_of(app: App[Any]) -> str:
     for pattern, word in MOVING:
         text = pattern.sub(word, text)
     return text
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
+    """Let the app go on until something holds; fails with the screen's text where it never does."""
+    late = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < late, text_of(pilot.app)
+        await pilot.pause(0.01)
+    await pilot.pause()
 
 
 def same_as_kept(name: str, app: App[Any]) -> None:

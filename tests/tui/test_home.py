@@ -12,7 +12,7 @@ from backend import kept, presets
 from backend.draft import Draft
 from backend.kept import Kept
 from backend.presets import Places
-from tests.tui.screens import same_as_kept, text_of
+from tests.tui.screens import same_as_kept, text_of, until
 from tui.app import McigApp
 from tui.screens import wizard
 from tui.screens.choosing import ChoosingScreen
@@ -38,16 +38,12 @@ def app_in(home: Places, **environ: str) -> McigApp:
 
 async def looked(pilot: Pilot[int]) -> None:
     """Wait until the machine was looked at."""
-    while not ("Emulated cloud" in (text := text_of(pilot.app)) and "Menu" in text):
-        await pilot.pause(0.01)
-    await pilot.pause()
+    await until(pilot, lambda: "Emulated cloud" in (text := text_of(pilot.app)) and "Menu" in text)
 
 
 async def arrived(pilot: Pilot[int], screen: type[object]) -> None:
     """Wait for a screen."""
-    while not isinstance(pilot.app.screen, screen):
-        await pilot.pause(0.01)
-    await pilot.pause()
+    await until(pilot, lambda: isinstance(pilot.app.screen, screen))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=["narrow", "wide"])
@@ -129,7 +125,9 @@ async def test_a_stack_can_be_changed(home: Places) -> None:
         options.highlighted = options.get_option_index("stack/mine")
         await pilot.press("enter")
         await arrived(pilot, ChoosingScreen)
-        await pilot.press("down", "down", "enter")
+        ways = app.screen.query_one(OptionList)
+        ways.highlighted = ways.get_option_index("change")
+        await pilot.press("enter")
         await arrived(pilot, WizardScreen)
         assert isinstance(app.screen, WizardScreen)
         assert app.screen.draft.get("name") == "mine"
@@ -144,8 +142,7 @@ async def test_a_stack_whose_file_is_broken_is_told(home: Places) -> None:
         app.screen.post_message(HomeScreen.Chosen("stack", "mine"))
         await arrived(pilot, ChoosingScreen)
         await pilot.press("enter")
-        while "That did not work" not in text_of(app):
-            await pilot.pause(0.01)
+        await until(pilot, lambda: "That did not work" in text_of(app))
         assert isinstance(app.screen, HomeScreen)
 
 

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.widgets import Input
 
 from backend.clients import Clients
 from backend.clients.connect import Connection
-from backend.engine.events import Verb
-from backend.engine.plan import Plan
+from backend.engine.events import Action, Verb
+from backend.engine.plan import Plan, PlannedStep
+from backend.engine.resource import About, ResourceId, Step
 from backend.places import Places
 from backend.preflight.findings import Finding, Topic, Verdict
 from backend.resources import declare
 from backend.spec import GatewaySpec
 from backend.stack import Stack
 from tests.tui.screens import same_as_kept, text_of
-from tui.screens.question import Question
+from tui.screens.question import Question, TypedQuestion
 from tui.screens.review import ReviewScreen
 from tui.themes import DEFAULTS, THEMES
 
@@ -68,6 +70,7 @@ class Stage(App[None]):
 
     def on_review_screen_start(self, event: ReviewScreen.Start) -> None:
         self.asked.append(f"start {len(event.plan.changes)}")
+        self.asked += [f"ignoring {name}" for name in event.ignore]
 
     def on_review_screen_save(self) -> None:
         self.asked.append("save")
@@ -143,4 +146,82 @@ async def test_a_check_that_fails_is_asked_about_before_the_start(stack: Stack, 
         await pilot.pause()
         await pilot.click("#yes")
         await pilot.pause()
-    assert app.asked == [f"start {len(made.changes)}"]
+    assert app.asked == [f"start {len(made.changes)}", f"ignoring {QUOTA.id}"]
+
+
+def api(name: str) -> Finding:
+    told = f"{name} is off; the first step of `mcig apply` turns it on"
+    fix = f"gcloud services enable {name}.googleapis.com --project=p"
+    return Finding(f"api/{name}.googleapis.com", Verdict.WARN, told, "it is needed", fix, Topic.PROJECT)
+
+
+async def test_findings_of_one_kind_are_one_line_that_opens_and_alarm_nobody(stack: Stack, made: Plan) -> None:
+    copied: list[str] = []
+    app = Stage(ReviewScreen(stack, made, [api("container"), api("gkehub"), api("iam")]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
+        await pilot.press("2")
+        await pilot.pause()
+        folded = text_of(app)
+        assert "Checks ✓" in folded
+        assert "3 APIs are off; the first step turns them on" in folded
+        assert "gkehub is off" not in folded
+        await pilot.press("y", "enter")
+        await pilot.pause()
+        assert "gkehub is off" in text_of(app)
+    assert copied == [
+        "gcloud services enable container.googleapis.com gkehub.googleapis.com iam.googleapis.com --project=p"
+    ]
+
+
+async def test_a_check_that_fails_is_copied_and_ignored_by_key(stack: Stack, made: Plan) -> None:
+    copied: list[str] = []
+    review = ReviewScreen(stack, made, [QUOTA, api("iam")])
+    app = Stage(review)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
+        await pilot.press("2", "y", "i")
+        await pilot.pause()
+        assert "✗ ignored" in text_of(app)
+        assert "Checks ✓" in text_of(app)
+        await pilot.press("s")
+        await pilot.pause()
+    assert copied == [QUOTA.fix]
+    assert app.asked == [f"start {len(made.changes)}", f"ignoring {QUOTA.id}"]
+
+
+async def test_an_adopted_cluster_goes_only_after_its_name_was_typed(stack: Stack) -> None:
+    left = Step(ResourceId("cluster/theirs"), Action.NO_OP, reason="not made by mcig: left, at about 0.55 USD/h")
+    goes = Step(ResourceId("cluster/theirs"), Action.DELETE, reason="not made by mcig: it costs about 0.55 USD/h")
+    told: list[tuple[bool, bool]] = []
+
+    class Widening(Stack):
+        async def plan(self, verb: Verb = Verb.APPLY, *, only: str | None = None) -> Plan:
+            del only
+            step = goes if told and told[-1][1] else left
+            return Plan(verb, (PlannedStep(step, frozenset(), About("x"), drifted=False),))
+
+        def taking(self, *, shared: bool = False, adopted: bool = False) -> Stack:
+            told.append((shared, adopted))
+            return self
+
+    stack.__class__ = Widening
+    app = Stage(ReviewScreen(stack, verb=Verb.DESTROY))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.press("a")
+        await app.workers.wait_for_complete()
+        await pilot.press("s")
+        await pilot.pause()
+        await pilot.click("#yes")
+        await pilot.pause()
+        assert isinstance(app.screen, TypedQuestion)
+        await pilot.press(*"ours", "enter")
+        await pilot.pause()
+        assert app.asked == []
+        assert "That is not theirs" in text_of(app)
+        app.screen.query_one(Input).value = "theirs"
+        await pilot.press("enter")
+        await pilot.pause()
+    assert told == [(False, True)]
+    assert app.asked == ["start 1"]

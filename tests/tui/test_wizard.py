@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Collapsible, DataTable, Input
 
@@ -18,7 +19,7 @@ from backend.emulator import control
 from backend.fields import PAGES
 from backend.kept import Kept
 from backend.presets import Places
-from tests.tui.screens import same_as_kept, text_of
+from tests.tui.screens import same_as_kept, text_of, until
 from tui.app import McigApp
 from tui.screens import wizard
 from tui.screens.help import HelpScreen
@@ -69,9 +70,7 @@ async def settled(pilot: Pilot[int]) -> None:
     await pilot.pause()
     screen = pilot.app.screen
     assert isinstance(screen, WizardScreen)
-    while not screen.settled:
-        await pilot.pause(0.01)
-    await pilot.pause()
+    await until(pilot, lambda: screen.settled)
 
 
 def at(pilot: Pilot[int]) -> WizardScreen:
@@ -311,5 +310,39 @@ async def test_a_cloud_that_is_gone_is_told_and_the_answers_are_kept(
     async with app.run_test(size=(120, 36)) as pilot:
         await app.push_screen(WizardScreen(app.session, Kept(draft, "network", ())))
         await found(pilot, "could not ask the cloud")
-        assert "Your answers are kept" in text_of(pilot.app)
+        assert "your answers are kept" in text_of(pilot.app)
         assert at(pilot).query_one("#next", Button).focusable
+
+
+async def test_a_cloud_that_dies_in_the_middle_is_told_and_asked_again(
+    home: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(wizard, "LOOK_AFTER_S", 0.0)
+    app = McigApp(Session(home, {"HOME": str(tmp_path), "MCIG_HOME": str(home.config.parent)}, speed=math.inf))
+    draft = Draft.of(presets.load(presets.find("rehearsal", home)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await app.push_screen(WizardScreen(app.session, Kept(draft, "model", ())))
+        await found(pilot, "4 checks are fine")
+        (running := control.find(home.emulator)) and control.stop(running)
+        field = answer(pilot, "model.adapters")
+        field.value = ""
+        assert "your answers are kept" in await found(pilot, "f5 asks again")
+        await pilot.press("f5")
+        await found(pilot, "3 checks are fine")
+        assert at(pilot).draft.get("model.adapters") == []
+        (running := control.find(home.emulator)) and control.stop(running)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
+async def test_a_huge_paste_is_taken_as_a_wrong_answer(opened: Open, page: str) -> None:
+    async with opened(page, size=(80, 24)) as pilot:
+        fields = [field for field in at(pilot).query(Input) if field.id != "search"]
+        for field in fields[:1]:
+            field.focus()
+            app_paste = "ü🦙 nonsense\n" * 20_000
+            field.post_message(events.Paste(app_paste))
+            await settled(pilot)
+        assert at(pilot).at == page
+        for button in at(pilot).query("#ways Button"):
+            assert pilot.app.screen.region.contains_region(button.region)

@@ -169,6 +169,11 @@ class PromptScreen(Screen[None]):
         self._drawn = -1
         self.tabs.active = "answer"
 
+    @on(Checkbox.Changed)
+    def _ticked(self, event: Checkbox.Changed) -> None:
+        event.checkbox.BUTTON_INNER = "X" if event.value else " "
+        event.checkbox.refresh()
+
     def help_text(self) -> tuple[str, str]:
         """Title and text of the help page."""
         return "Ask the model", HELP

@@ -42,6 +42,10 @@ LOOK_AFTER_S = 0.6
 """Pause after that before the cloud is asked."""
 
 
+AGAIN = "f5 asks again; your answers are kept."
+"""What can be done where the cloud could not be asked."""
+
+
 class WizardScreen(Screen[None]):
     """All pages of one draft."""
 
@@ -49,6 +53,7 @@ class WizardScreen(Screen[None]):
         Binding("ctrl+n", "next", "Next", tooltip="To the next page"),
         Binding("escape", "back", "Back", tooltip="To the page before; your answers stay"),
         Binding("ctrl+r", "review", "Review", tooltip="To the plan, as soon as nothing is left to mend"),
+        Binding("f5", "ask_again", "Ask again", tooltip="Ask the cloud once more", show=False),
         Binding("ctrl+g", "pages", "Pages", tooltip="Jump to a page", show=False),
     ]
 
@@ -174,6 +179,13 @@ class WizardScreen(Screen[None]):
         count = len(self.checked.problems)
         self.notify(f"{first.message}", title=f"{count} thing{'s' * (count > 1)} to mend first", severity="warning")
 
+    async def action_ask_again(self) -> None:
+        """Ask the cloud once more, over new connections."""
+        self.workers.cancel_group(self, "check")
+        self._found.clear()
+        await self.session.close_survey()
+        self.changed()
+
     def action_pages(self) -> None:
         """Choose a page by name."""
         pages = [(page.name, page.title, "") for page in PAGES if page.name in self.visited]
@@ -187,6 +199,7 @@ class WizardScreen(Screen[None]):
     def commands(self) -> Iterable[SystemCommand]:
         """What the palette offers here."""
         yield SystemCommand("Review the plan", "As soon as nothing is left to mend", self.action_review)
+        yield SystemCommand("Ask the cloud again", "The checks of this page once more", self.action_ask_again)
         yield SystemCommand("Next page", "", self.action_next)
         yield SystemCommand("Page before", "", self.action_back)
         for page in PAGES:
@@ -270,7 +283,7 @@ class WizardScreen(Screen[None]):
             view.tell(self._found[name], "")
         except McigError as error:
             fix = f" Fix: {error.fix}" if error.fix else ""
-            view.tell(tuple(found.values()), f"could not ask the cloud: {error.message}.{fix} (Your answers are kept.)")
+            view.tell(tuple(found.values()), f"could not ask the cloud: {error.message}.{fix} {AGAIN}")
 
     def _show(self) -> None:
         problems = self.checked.problems

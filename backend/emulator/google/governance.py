@@ -32,7 +32,10 @@ _ACCOUNT = "billingAccounts/0123AB-4567CD-89EF01"
 @billing.add("GET", "/projects/{project}/billingInfo", "resourcemanager.projects.get")
 def billing_info(call: Call) -> Json:
     """The billing account that pays for the project; none when billing is off."""
-    world = call.world
+    return _paid_by(call.world)
+
+
+def _paid_by(world: World) -> Json:
     view: Json = {"name": f"projects/{world.project}/billingInfo", "projectId": world.project}
     if settings.value(world, "billing") == "disabled":
         return view
@@ -52,7 +55,7 @@ def link(call: Call) -> Json:
     if name not in {"", _ACCOUNT}:
         raise invalid(f"Billing account {name!r} is not found.", field="billing_account_name")
     settings.put(call.world, f"billing={'enabled' if name else 'disabled'}")
-    return billing_info(call)
+    return _paid_by(call.world)
 
 
 @policies.add("POST", "/projects/{project}:getEffectiveOrgPolicy", "orgpolicy.policy.get")

@@ -6,6 +6,7 @@ running server. Only rules that a person setting up an inference gateway can bre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,9 @@ def pod_spec(spec: Object, path: str, policies: tuple[str, ...] = ("Always", "On
         elif volume["name"] in seen:
             yield _duplicate(f"{path}.volumes[{index}].name", volume["name"])
         seen.add(volume.get("name"))
+        for kind, field in (("configMap", "name"), ("secret", "secretName")):
+            if volume.get(kind) is not None and not volume[kind].get(field):
+                yield required(f"{path}.volumes[{index}].{kind}.{field}")
     yield from _enumerated(path, spec, "restartPolicy", policies)
     yield from _enumerated(path, spec, "dnsPolicy", _DNS)
 
@@ -85,6 +89,10 @@ def _container(container: Object, path: str, volumes: set[Any], names: set[Any],
     for index, variable in enumerate(container.get("env") or ()):
         if not variable.get("name"):
             yield required(f"{path}.env[{index}].name")
+        for kind in ("secretKeyRef", "configMapKeyRef"):
+            source = (variable.get("valueFrom") or {}).get(kind)
+            if source is not None and not source.get("name"):
+                yield required(f"{path}.env[{index}].valueFrom.{kind}.name")
         if variable.get("value") and variable.get("valueFrom"):
             detail = "may not be specified when `value` is not empty"
             yield invalid_value(f"{path}.env[{index}].valueFrom", "", detail)
@@ -94,7 +102,19 @@ def _container(container: Object, path: str, volumes: set[Any], names: set[Any],
         if mount.get("name") not in volumes:
             text = f"Not found: {literal(mount.get('name'))}"
             yield Cause("FieldValueNotFound", text, f"{path}.volumeMounts[{index}].name")
+    for index, source in enumerate(container.get("envFrom") or ()):
+        for kind in ("secretRef", "configMapRef"):
+            if source.get(kind) is not None and not source[kind].get("name"):
+                yield required(f"{path}.envFrom[{index}].{kind}.name")
+    yield from _resources(container, path)
+
+
+def _resources(container: Object, path: str) -> Iterator[Cause]:
     resources = container.get("resources") or {}
+    for part in ("limits", "requests"):
+        for resource, amount in (resources.get(part) or {}).items():
+            if "/" in resource and not str(amount).isdecimal():
+                yield invalid_value(f"{path}.resources.{part}[{resource}]", str(amount), "must be an integer")
     for resource, amount in (resources.get("requests") or {}).items():
         limit = (resources.get("limits") or {}).get(resource)
         if "/" in resource and limit is not None and str(limit) != str(amount):

@@ -63,7 +63,7 @@ class Schema:
     @cached_property
     def properties(self) -> Mapping[str, Schema]:
         """The declared fields of an object."""
-        return {name: Schema(raw) for name, raw in (self.raw.get("properties") or {}).items()}
+        return {name: Schema(raw or {}) for name, raw in (self.raw.get("properties") or {}).items()}
 
     @cached_property
     def values(self) -> Schema | None:

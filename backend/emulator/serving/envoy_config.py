@@ -3,8 +3,8 @@
 Each address of a Gateway in a region is a listener on a loopback door, and each frontend (one backend service behind
 one address) a cluster whose localities are the regions of its backends, nearest first by priority. Before a request is
 forwarded the picker is asked which Pods to try; without its word distance and health alone decide. One more listener is
-the VPC: an HTTP forward proxy that knows the VIPs and nothing else. Routes and endpoints are files of their own, so that
-a changed timeout or Pod list never drains a connection.
+the VPC: an HTTP forward proxy that knows the VIPs and nothing else. Routes and endpoints are files of their own, so
+that a changed timeout or Pod list never drains a connection.
 
 Invariants, each the cure of a silent failure: an endpoint that is taken away stops at once
 (`ignore_health_on_host_removal`); no locality weight is ever 0, which Envoy refuses; routes do not validate clusters;

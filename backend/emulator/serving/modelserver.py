@@ -31,6 +31,9 @@ from backend.emulator.serving.vllm_args import Adapter, ServerArgumentError, par
 ADAPTER_DELAY_S = 0.2
 """Real seconds between a server's start and the side-car's first reconciliation of its adapters."""
 
+ADAPTER_LOAD_S = 0.3
+"""Real seconds that loading one adapter takes; the side-car loads one after another."""
+
 DRAIN_S = 30
 """Seconds that running answers get to finish after a Pod was removed: the preStop sleep of the usual manifest."""
 
@@ -54,6 +57,7 @@ class PodServer:
         self._container: str = order["container"]
         self._syncer: str | None = order.get("syncer")
         self._wanted = _adapters(order)
+        self._changed = asyncio.Event()
         self._emit = emit
         config = parse_server(order["image"], order["words"], order["env"])
         self._app = ModelServer(config, self._log, seed=zlib.crc32(self._uid.encode()))
@@ -78,7 +82,7 @@ class PodServer:
         )
         self._app.log.started()
         self._emit({"event": "started", "uid": self._uid, "port": listener.getsockname()[1]})
-        sidecar = asyncio.create_task(self._sync_after_start())
+        sidecar = asyncio.create_task(self._keep_adapters())
         try:
             await self._http.serve(sockets=[listener])
         finally:
@@ -98,13 +102,17 @@ class PodServer:
     def want(self, order: Json) -> None:
         """Take over a changed list of adapters."""
         self._wanted = _adapters(order)
-        self._sync()
+        self._changed.set()
 
-    async def _sync_after_start(self) -> None:
+    async def _keep_adapters(self) -> None:
         await asyncio.sleep(ADAPTER_DELAY_S)
-        self._sync()
+        while True:
+            self._changed.clear()
+            await self._sync()
+            await self._changed.wait()
 
-    def _sync(self) -> None:
+    async def _sync(self) -> None:
+        """Unload and load what the list asks for; one that cannot be loaded is told and leaves the others alone."""
         wanted = {adapter.name: adapter for adapter in self._wanted}
         loaded = self._app.synced
         for name in sorted(loaded - wanted.keys()):
@@ -115,6 +123,7 @@ class PodServer:
         for name, adapter in wanted.items():
             if name in loaded:
                 continue
+            await asyncio.sleep(ADAPTER_LOAD_S)
             try:
                 self._app.load_at_runtime(adapter)
             except ApiError as error:

@@ -6,6 +6,7 @@ up is aborted, so that it neither generates nor holds KV-cache blocks any longer
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from backend.emulator.serving.text import answer, token_ids, tokenize
 from backend.emulator.serving.vllm_args import Adapter, ServerConfig
 from backend.emulator.serving.vllm_logs import ServerLog
 from backend.emulator.serving.vllm_metrics import Metrics
+
+_SOURCE = re.compile(r"/.+|[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""Where an adapter can be: an absolute path, or a repository of Hugging Face's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class ModelServer:
         if adapter.name in self._adapters:
             message = f"The lora adapter '{adapter.name}' has already been loaded."
             raise ApiError(400, "InvalidUserInput", message)
+        if not _SOURCE.fullmatch(adapter.source):
+            message = f"Loading lora {adapter.name} failed: No adapter found for {adapter.source}"
+            raise ApiError(404, "NotFoundError", message)
         self._add_adapter(adapter)
         self.log.adapter_loaded(adapter)
 

@@ -79,7 +79,7 @@ def test_pods_say_why_and_logs_say_more(spec: GatewaySpec) -> None:
         first,
         None,
         [kube_pod("gated", ready=False, waiting="CrashLoopBackOff"), kube_pod("slow", ready=False), kube_pod("fine")],
-        {"slow": ["Unhealthy: Startup probe failed: connection refused"]},
+        {"slow": ["Killing: Container m failed startup probe, will be restarted"]},
         {"gated": "loading\nGatedRepoError: 403 Client Error. Cannot access gated repo"},
     )
     found = leaves(spec, clusters=(told,))

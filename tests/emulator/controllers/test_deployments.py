@@ -5,6 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
+
+from backend.emulator.kube.controllers import replicasets
+
 PODS, SETS, DEPLOYMENTS = "/pods", "apps/replicasets", "apps/deployments"
 
 
@@ -141,3 +145,18 @@ async def test_deleting_a_deployment_ends_its_processes(world: Any, kit: Any) ->
     assert cluster.store.list(PODS) == []
     assert world.kubelet.pods == {}
     assert world.tables["processes"] == {}
+
+
+async def test_no_more_pods_than_the_namespace_may_have(world: Any, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicasets, "BURST", 5)
+    monkeypatch.setattr(replicasets, "POD_QUOTA", 12)
+    cluster = world.cluster(kit.WEST)
+    cluster.add(kit.deployment("web", replicas=20))
+    await world.settle()
+    assert len(cluster.store.list("/pods")) == 12
+    failure = next(
+        each for each in cluster.status("apps/deployments", "web")["conditions"] if each["type"] == "ReplicaFailure"
+    )
+    assert failure["message"].endswith(
+        "exceeded quota: gke-resource-quotas, requested: pods=1, used: pods=12, limited: pods=12"
+    )

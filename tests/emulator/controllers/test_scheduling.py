@@ -76,3 +76,12 @@ def test_admission_gives_the_gpu_toleration_once() -> None:
     assert tolerations(pod(1)["spec"]) == [gpu]
     assert tolerations(pod(1, tolerations=[gpu])["spec"]) == [gpu]
     assert tolerations(pod()["spec"]) == []
+
+
+def test_a_node_takes_so_many_pods_and_no_more() -> None:
+    one = {"metadata": {"name": "n"}, "spec": {}, "status": {"allocatable": {"pods": "1"}}}
+    pod: dict[str, Any] = {"spec": {"containers": []}}
+    assert choose(pod, [one], []) == ("n", "")
+    name, message = choose(pod, [one], [{"spec": {"nodeName": "n", "containers": []}}])
+    assert name is None
+    assert message.startswith("0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No")

@@ -148,7 +148,9 @@ def url(kubelet: Kubelet, namespace: str, pod: str, port: int) -> str:
 
 
 async def test_model_server_pods_answer_log_and_go(world: World, kubelet: Kubelet) -> None:
-    files = {"config-volume": {"configmap.yaml": ADAPTERS}}
+    broken = "    - id: broken\n      source: nowhere\n"
+    adapters = ADAPTERS.replace("    models:\n", f"    models:\n{broken}")
+    files = {"config-volume": {"configmap.yaml": adapters}}
     for uid in ("a", "b"):
         await kubelet.run(CLUSTER, model_pod(uid), files)
         await kubelet.run(CLUSTER, model_pod(uid), files)
@@ -160,6 +162,7 @@ async def test_model_server_pods_answer_log_and_go(world: World, kubelet: Kubele
 
     following = kubelet.follow(CLUSTER, "default", "vllm-a", "lora-adapter-syncer", None, None)
     async with asyncio.timeout(5):
+        assert "failed to load model broken from nowhere" in await anext(following)
         assert "food-review-1" in await anext(following)
     async with aiohttp.ClientSession() as http:
         body = {"model": "food-review-1", "prompt": "pizza", "max_tokens": 2}

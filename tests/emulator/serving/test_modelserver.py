@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,6 +214,9 @@ async def test_adapters_can_be_loaded_and_unloaded() -> None:
     assert (await post(app, "/v1/completions", {"model": "other", "prompt": "x", "max_tokens": 1})).status == 200
     assert (await post(app, "/v1/unload_lora_adapter", {"lora_name": "other"})).status == 200
     assert (await post(app, "/v1/completions", {"model": "other", "prompt": "x"})).status == 404
+    nowhere = await post(app, "/v1/load_lora_adapter", {"lora_name": "bad", "lora_path": "no repository"})
+    assert (nowhere.status, nowhere.json["type"]) == (404, "NotFoundError")
+    assert nowhere.json["message"] == "Loading lora bad failed: No adapter found for no repository"
     config = parse_server("vllm/vllm-openai:v0.8.5", ["--model", MODEL], {})
     fixed = ModelServer(config, lambda _: None, latency=FAST)
     assert (await post(fixed, "/v1/load_lora_adapter", body)).status == 404
@@ -291,6 +295,27 @@ async def test_the_cache_fills_and_a_hang_up_empties_it() -> None:
     assert app.engine.running == 0
     page = (await get(app, "/metrics")).text
     assert f'vllm:request_success_total{{finished_reason="abort",model_name="{MODEL}"}} 1.0' in page
+
+
+async def test_a_slow_server_takes_longer_and_a_silent_one_answers_nobody_until_it_is_back() -> None:
+    app = server(latency=Latency((0.001, 0), (0.001, 0), load_factor=1))
+    loop = asyncio.get_running_loop()
+    app.pace(20)
+    began = loop.time()
+    body = {"prompt": "x", "max_tokens": 4, "ignore_eos": True}
+    assert (await post(app, "/v1/completions", body)).status == 200
+    assert loop.time() - began >= 0.08 * 0.9
+
+    under_way = asyncio.create_task(post(app, "/v1/completions", body))
+    await until(lambda: app.engine.running == 1)
+    app.pace(math.inf)
+    health = asyncio.create_task(get(app, "/health"))
+    await asyncio.sleep(0.03)
+    assert not health.done()
+    assert not under_way.done()
+    app.pace(1)
+    assert (await health).status == 200
+    assert (await under_way).json["usage"]["completion_tokens"] == 4
 
 
 async def test_requests_beyond_the_batch_wait_their_turn() -> None:

@@ -23,9 +23,9 @@ from tui.session import Session
 from tui.widgets.answer import Answer
 from tui.widgets.bar import quota
 
-COLUMNS = {"Region": 20, "Zones": 6, "$/h": 6, "GPU quota": 20, "Room": 28}
-"""Titles and widths."""
-BAR = 10
+COLUMNS = {"Region": 23, "Zones": 5, "$/h": 6, "GPU quota": 14, "Room": 18}
+"""Titles and widths; all together they fit into 80 columns."""
+BAR = 5
 CHOSEN, CONFIG, FREE = "●", "◆", "○"
 
 
@@ -96,17 +96,27 @@ class RegionsView(PageView):
         told = [problem.message for problem in checked.problems if problem.path in {"clusters", "config_cluster"}]
         chosen = len(self.draft.regions)
         config = self.draft.config_region
+        told += self._no_room()
         legend = f"✗ {told[0]}" if told else f"{CHOSEN} {chosen} chosen   {CONFIG} config cluster in {config}"
         label = self.query_one("#legend", Label)
         label.update(legend)
         label.set_class(bool(told), "wrong")
+
+    def _no_room(self) -> list[str]:
+        """What to do about the chosen regions whose quota is too small."""
+        offers = [self._offers[region] for region in self.draft.regions if region in self._offers]
+        return [
+            f"{offer.region} has no room" + (f"; these have: {', '.join(offer.instead[:3])}" if offer.instead else "")
+            for offer in offers
+            if offer.fits is False
+        ]
 
     async def look(self, spec: GatewaySpec) -> None:
         """Fill in quota and capacity."""
         survey = await self.session.survey(spec)
         self.session.offers = await survey.regions(spec)
         self._offers = {offer.region: offer for offer in self.session.offers}
-        self._fill()
+        self.show(Checked(spec))
 
     def focus_first(self) -> None:
         """The table is what people come for."""
@@ -151,7 +161,7 @@ class RegionsView(PageView):
         mark = CONFIG if config else CHOSEN if chosen else FREE
         style = "$text-accent" if config else "$text-success" if chosen else "$quiet"
         zones = (offer.zones if offer else ()) or (place.zones if place else ())
-        letters = " ".join(zone.rpartition("-")[2] for zone in zones) or "?"
+        letters = "".join(zone.rpartition("-")[2] for zone in zones) or "?"
         price = offer.usd_per_hour if offer else place.usd_per_hour if place else None
         return [
             Content.styled(mark, style),
@@ -215,9 +225,8 @@ def _room(offer: RegionOffer | None) -> Content:
     if offer is None:
         return Content.styled("", "$quiet")
     if offer.fits is False:
-        near = f"; try {', '.join(offer.instead[:2])}" if offer.instead else ""
-        return Content.styled(f"✗ no room{near}", "$text-error")
+        return Content.styled("✗ no room", "$text-error")
     said = f"spot {offer.capacity}" if offer.capacity else ""
     if offer.fits:
-        return Content.assemble(("✓ fits", "$text-success"), (f"  {said}" if said else "", "$quiet"))
+        return Content.assemble(("✓ fits", "$text-success"), (f" {said}" if said else "", "$quiet"))
     return Content.styled(said, "$quiet")

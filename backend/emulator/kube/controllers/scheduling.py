@@ -1,7 +1,7 @@
 """Which Node a Pod gets, and why it gets none.
 
-A pure part: GPUs, the number of Pods, node selectors, node affinity and taints count; CPU and memory do not. Invariant: the sum of the
-GPUs of the Pods on a Node never exceeds what the Node offers.
+A pure part: GPUs, the number of Pods, node selectors, node affinity and taints count; CPU and memory do not.
+Invariant: neither the GPUs of the Pods on a Node nor the Pods are ever more than what the Node offers.
 """
 
 from __future__ import annotations

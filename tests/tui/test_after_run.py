@@ -1,0 +1,172 @@
+"""What comes after a run on the screen: GPUs to be had elsewhere, what a destroy left, a guard that is passed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from textual.widgets import Button
+
+from backend.clients import Clients
+from backend.clients.connect import Connection
+from backend.emulator import faults
+from backend.emulator.server import Emulator
+from backend.engine.events import Action, Event, Failure, Outcome, StepFinished, StepNote, StepStarted, Verb
+from backend.places import Places
+from backend.resources import declare
+from backend.resources.leftovers import Leftover
+from backend.spec import GatewaySpec, Guard
+from backend.stack import Stack
+from tests.tui.screens import text_of
+from tui.progress import Progress, StepFacts
+from tui.replay_app import ReplayApp
+from tui.runs import LiveRun
+from tui.screens.run import RunScreen
+from tui.screens.stockout import StockOutScreen
+from tui.screens.telling import TellingScreen
+from tui.step_text import original, step_lines, step_sections
+
+POOL = "node-pool/gke-east/h100"
+
+
+class Bench:
+    """Opens small stacks of an emulated cloud: a node pool and all that it needs."""
+
+    def __init__(self, connection: Connection, clients: Clients, folder: Path) -> None:
+        self.connection, self._clients, self._folder = connection, clients, folder
+        self.opened: list[Stack] = []
+
+    async def open(self, spec: GatewaySpec) -> Stack:
+        spec = spec.model_copy(update={"project": self.connection.project})
+        self._clients.know(spec)
+        rows = {row.id: row for row in declare(spec, self._clients, hf_token=None, kubeconfig=self._folder / "k")}
+        wanted = [next(row for name, row in rows.items() if name == POOL)]
+        for row in wanted:
+            wanted += [rows[name] for name in row.depends_on if rows[name] not in wanted]
+        places = Places.of({"MCIG_HOME": str(self._folder / "home")})
+        ordered = [row for row in rows.values() if row in wanted]
+        stack = Stack(spec, connection=self.connection, clients=self._clients, resources=ordered, places=places)
+        self.opened.append(stack)
+        return stack
+
+
+@pytest.fixture
+def bench(connection: Connection, clients: Clients, tmp_path: Path) -> Bench:
+    return Bench(connection, clients, tmp_path)
+
+
+class Stage(ReplayApp):
+    """The run screen, which may open the stack with other answers."""
+
+    def __init__(self, run: LiveRun, bench: Bench) -> None:
+        super().__init__(run)
+        self.screen_shown = RunScreen(run, reopen=bench.open)
+
+    def on_mount(self) -> None:
+        self.push_screen(self.screen_shown, lambda _: self.exit())
+
+    @property
+    def offered(self) -> set[str | None]:
+        return {button.id for button in self.screen_shown.query(Button) if button.display}
+
+
+async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
+    bench: Bench, spec: GatewaySpec, emulator: Emulator
+) -> None:
+    faults.add(emulator.world, "stockout zone=us-east4-c", emulator.world.pace)
+    stack = await bench.open(spec)
+    app = Stage(LiveRun(stack, await stack.plan()), bench)
+    async with app.run_test(size=(80, 24)) as pilot:
+        while not isinstance(app.screen, StockOutScreen):
+            await pilot.pause(0.05)
+        assert "1. zone" in text_of(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "others" in app.offered, "it can be taken later as well"
+        await pilot.press("o")
+        await pilot.pause()
+        await pilot.press("1")
+        while len(bench.opened) < 2 or app.screen_shown.going_on or app.screen_shown.progress.finished is None:
+            await pilot.pause(0.05)
+        assert app.screen_shown.progress.finished.outcome is Outcome.SUCCEEDED
+        assert app.screen_shown.progress.steps[POOL].facts.action is Action.REPLACE
+    assert bench.opened[1].spec.clusters[1].serving_pool.zones != stack.spec.clusters[1].serving_pool.zones
+
+
+async def test_a_destroy_lists_what_remains_with_the_commands_that_undo_it(bench: Bench, spec: GatewaySpec) -> None:
+    stack = await bench.open(spec)
+
+    async def leftovers() -> tuple[Leftover, ...]:
+        return (Leftover("addresses", "gkemcg1-x", "gcloud compute addresses delete gkemcg1-x"),)
+
+    stack.leftovers = leftovers  # type: ignore[method-assign]
+    copied: list[str] = []
+    app = Stage(LiveRun(stack, await stack.plan(Verb.DESTROY)), bench)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
+        while not isinstance(app.screen, TellingScreen):
+            await pilot.pause(0.05)
+        assert "addresses gkemcg1-x" in text_of(app)
+        await pilot.press("y", "escape")
+        await pilot.pause()
+        assert app.offered == {"remains", "leave"}
+    assert copied[0].splitlines()[-1] == "gcloud compute addresses delete gkemcg1-x"
+
+
+async def test_a_guard_that_is_passed_is_told_and_a_destroy_offered(
+    bench: Bench, spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = await bench.open(spec.model_copy(update={"guard": Guard(hours=1)}))
+    at = datetime.now(UTC)
+
+    def cluster(made: datetime) -> dict[str, str]:
+        return {"location": "us-east4", "name": "gke-east", "createTime": made.isoformat()}
+
+    from backend import money
+
+    async def spent() -> money.Spent:
+        return money.spent(stack.spec, [cluster(at - timedelta(hours=2))])
+
+    monkeypatch.setattr(stack, "spent", spent)
+    app = Stage(LiveRun(stack, await stack.plan()), bench)
+    async with app.run_test(size=(120, 36)) as pilot:
+        while "destroy" not in app.offered:
+            await pilot.pause(0.05)
+        shown = " ".join(text_of(app).split())
+        assert "guard passed" in shown
+        assert "it has stood for 2.0 h, and the guard is 1 h" in shown
+        assert app.screen_shown.check_action("destroy", ())
+        assert app.screen_shown.progress.finished is not None
+        assert app.screen_shown.progress.finished.outcome is Outcome.SUCCEEDED
+
+
+def events(*payloads: StepStarted | StepNote | StepFinished) -> Progress:
+    facts = StepFacts(
+        POOL, Action.CREATE, command="gcloud container node-pools create", estimate_s=480, estimate_p90_s=720
+    )
+    progress = Progress([facts])
+    for number, payload in enumerate(payloads, 1):
+        progress(Event(number, datetime(2026, 1, 1, tzinfo=UTC), payload))
+    return progress
+
+
+def test_a_step_that_is_late_says_why() -> None:
+    step = events(StepStarted(POOL, Action.CREATE), StepNote(POOL, "2 of 3 nodes are ready")).steps[POOL]
+    soon, late = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes) for minutes in (10, 14))
+    assert "late" not in dict(step_lines(step, now=soon, speed=None))
+    told = dict(step_lines(step, now=late, speed=None))["late"]
+    assert told.startswith("usually 8 min, now 14 min")
+    assert "It reports: 2 of 3 nodes are ready" in told
+    assert "free machines" in told
+
+
+def test_request_response_and_error_stand_apart_and_the_original_is_kept() -> None:
+    failure = Failure("the pool failed", "no machines", "another zone", original="ZONE_RESOURCE_POOL_EXHAUSTED (429)")
+    ended = StepFinished(POOL, Action.CREATE, Outcome.FAILED, 12.0, error=failure, detail={"zones": ["us-east4-c"]})
+    progress = events(StepStarted(POOL, Action.CREATE), StepNote(POOL, "asked", operation="operation-1"), ended)
+    step = progress.steps[POOL]
+    found = {name: dict(lines) for name, lines in step_sections(step, now=datetime.now(UTC), speed=None)}
+    assert found["Error"]["said"] == original(step) == "ZONE_RESOURCE_POOL_EXHAUSTED (429)"
+    assert found["Request"]["command"] == "gcloud container node-pools create"
+    assert found["Response"]["operation"] == "operation-1"
