@@ -25,7 +25,7 @@ from backend.engine.forecast import Forecast
 from backend.engine.plan import Plan
 from backend.engine.plan import plan as make_plan
 from backend.engine.resource import Resource
-from backend.errors import ServiceDisabled, StockOut, UsageError
+from backend.errors import ServiceDisabled, StockOut, Unavailable, UsageError
 from backend.lock import StackLock
 from backend.money import Costs, Spent
 from backend.only import known, restrict
@@ -295,8 +295,11 @@ class Stack:
         return await leftovers.find(self.spec, self._clients)
 
     async def status(self) -> Status:
-        """Look at the cloud and say how the stack stands."""
-        plan = await self.plan()
+        """Look at the cloud and say how the stack stands; also where a part of it does not answer."""
+        try:
+            plan = await self.plan()
+        except Unavailable as error:
+            return await self._unread(error)
         resources = tuple(ResourceStatus.of(step) for step in plan.steps)
         present = {item.resource for item in resources if item.state != "absent"}
         cost = sum(step.about.usd_per_hour for step in plan.steps if step.resource in present)
@@ -319,6 +322,15 @@ class Stack:
             guard_passed=passed,
             why=why,
         )
+
+    async def _unread(self, error: Unavailable) -> Status:
+        """The status while a cluster does not answer; raises the error where it is something else that does not."""
+        why = await self.explain()
+        if all(leaf.known_as != "cluster-unreachable" for leaf in why.leaves()):
+            raise error
+        told = f"{error.message}{f' ({error.cause})' if error.cause else ''}"
+        spec = self.spec
+        return Status(spec.name, spec.target, (), (), self.costs.usd_per_hour, self.prices_dated, why=why, unread=told)
 
     async def explain(self) -> Node:
         """What the cloud says of the stack's fleet, gateway, clusters and Pods, with cause and fix; reads only."""

@@ -78,11 +78,13 @@ class Status:
     """Which of them are passed, in words; empty when none is."""
     why: Node | None = None
     """What the cloud says of its parts, with cause and fix; ``None`` while it has no cluster."""
+    unread: str = ""
+    """Why the resources could not be read, as while a cluster does not answer; there are none then."""
 
     @property
     def as_wanted(self) -> bool:
         """Whether every resource is there as wanted."""
-        return all(item.state == "ready" for item in self.resources)
+        return not self.unread and all(item.state == "ready" for item in self.resources)
 
     def to_json(self) -> dict[str, Any]:
         """Give the status as the document that ``mcig status --json`` prints."""
@@ -91,6 +93,7 @@ class Status:
             "target": str(self.target),
             "resources": [asdict(item) for item in self.resources],
             "addresses": [asdict(item) for item in self.addresses],
+            "unread": self.unread or None,
             "why": None if self.why is None else self.why.to_json(),
             "leftovers": [asdict(item) for item in self.leftovers],
             "cost": {

@@ -42,7 +42,9 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
         drill = f"a drill drains a region until {end}; where none runs, one was killed"
         yield from style.wrap(f"{drill}, and `mcig apply {status.stack} --only backend-policy` restores it")
     missing = sum(item.state != "ready" for item in status.resources)
-    if missing:
+    if status.unread:
+        yield from style.wrap(f"the resources cannot be compared just now: {status.unread}")
+    elif missing:
         yield f"{missing} of {len(status.resources)} are not as wanted; see `mcig plan {status.stack}`"
     elif status.why is not None and status.why.state != "ready":
         yield f"all {len(status.resources)} resources are as wanted, but not all is well: see why"

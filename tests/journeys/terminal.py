@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import re
+import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +74,56 @@ class Warm:
         self._process.wait(TIMEOUT_S)
 
 
+class Typing:
+    """A command in a terminal of its own, with somebody who reads and types."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], *, columns: int, lines: int) -> None:
+        self.raw = b""
+        """All that was written to the terminal so far."""
+        self._read = 0
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            os.execve(command[0], list(command), dict(environ))  # noqa: S606 - the command under test
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    @property
+    def text(self) -> str:
+        """What was written, without the sequences that move and colour."""
+        return re.sub(r"\x1b(\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>78])", "", self.raw.decode(errors="replace"))
+
+    def until(self, words: str) -> None:
+        """Read until words stand on the terminal that were not there when ``until`` was last done."""
+        late = time.monotonic() + TIMEOUT_S
+        while words not in self.text[self._read :]:
+            assert time.monotonic() < late, self.text
+            assert self._more(), f"ended without {words!r}:\n{self.text}"
+        self._read = self.text.index(words, self._read) + len(words)
+
+    def type(self, keys: str) -> None:
+        """Type at it."""
+        os.write(self._terminal, keys.encode())
+
+    def end(self) -> int:
+        """Read to the end; gives the exit code."""
+        late = time.monotonic() + TIMEOUT_S
+        while self._more():
+            assert time.monotonic() < late, self.text
+        _, status = os.waitpid(self._pid, 0)
+        os.close(self._terminal)
+        return os.waitstatus_to_exitcode(status)
+
+    def _more(self) -> bool:
+        ready, _, _ = select.select([self._terminal], [], [], 1)
+        if not ready:
+            return True
+        try:
+            found = os.read(self._terminal, 65536)
+        except OSError:
+            return False
+        self.raw += found
+        return bool(found)
+
+
 class Terminal:
     """Runs ``mcig`` in a home folder of its own, without any Google account, token or proxy of the machine's user.
 
@@ -104,6 +161,13 @@ class Terminal:
             text=True,
             start_new_session=True,
         )
+
+    def typing(
+        self, *arguments: str, columns: int = 100, lines: int = 30, term: str = "xterm-256color", **environ: str
+    ) -> Typing:
+        """Start in a terminal of that size, in which somebody types."""
+        wanted = {**self.environ, "TERM": term, "LANG": "C.UTF-8", **environ}
+        return Typing(self._command(arguments), wanted, columns=columns, lines=lines)
 
     def close(self) -> None:
         """End the background emulator, whatever state it is in."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from textual.app import App
+from textual.pilot import Pilot
 from textual.widgets import Button
 
 from backend.clients import Clients
@@ -20,12 +23,12 @@ from backend.spec import GatewaySpec, Guard
 from backend.stack import Stack
 from tests.tui.screens import text_of
 from tui.progress import Progress, StepFacts
-from tui.replay_app import ReplayApp
 from tui.runs import LiveRun
 from tui.screens.run import RunScreen
 from tui.screens.stockout import StockOutScreen
 from tui.screens.telling import TellingScreen
 from tui.step_text import original, step_lines, step_sections
+from tui.themes import DEFAULTS, THEMES
 
 POOL = "node-pool/gke-east/h100"
 
@@ -43,7 +46,8 @@ class Bench:
         rows = {row.id: row for row in declare(spec, self._clients, hf_token=None, kubeconfig=self._folder / "k")}
         wanted = [next(row for name, row in rows.items() if name == POOL)]
         for row in wanted:
-            wanted += [rows[name] for name in row.depends_on if rows[name] not in wanted]
+            needed = {*row.depends_on, *row.delete_after, *([row.within] if row.within else [])}
+            wanted += [rows[name] for name in needed if rows[name] not in wanted]
         places = Places.of({"MCIG_HOME": str(self._folder / "home")})
         ordered = [row for row in rows.values() if row in wanted]
         stack = Stack(spec, connection=self.connection, clients=self._clients, resources=ordered, places=places)
@@ -56,19 +60,42 @@ def bench(connection: Connection, clients: Clients, tmp_path: Path) -> Bench:
     return Bench(connection, clients, tmp_path)
 
 
-class Stage(ReplayApp):
+class Stage(App[None]):
     """The run screen, which may open the stack with other answers."""
 
+    CSS_PATH = Path(__file__).parents[2] / "tui" / "mcig.tcss"
+
     def __init__(self, run: LiveRun, bench: Bench) -> None:
-        super().__init__(run)
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
         self.screen_shown = RunScreen(run, reopen=bench.open)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return DEFAULTS
 
     def on_mount(self) -> None:
         self.push_screen(self.screen_shown, lambda _: self.exit())
 
     @property
+    def ended(self) -> bool:
+        return self.screen_shown.progress.finished is not None and not self.screen_shown.going_on
+
+    @property
     def offered(self) -> set[str | None]:
         return {button.id for button in self.screen_shown.query(Button) if button.display}
+
+
+async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
+    """Let the app go on until something holds."""
+    for _ in range(400):
+        if reached():
+            return
+        await pilot.pause(0.02)
+    pytest.fail(f"never reached:\n{text_of(pilot.app)}")
 
 
 async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
@@ -78,17 +105,15 @@ async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
     stack = await bench.open(spec)
     app = Stage(LiveRun(stack, await stack.plan()), bench)
     async with app.run_test(size=(80, 24)) as pilot:
-        while not isinstance(app.screen, StockOutScreen):
-            await pilot.pause(0.05)
-        assert "1. zone" in text_of(app)
+        await until(pilot, lambda: isinstance(app.screen, StockOutScreen) and "1. zone" in text_of(app))
         await pilot.press("escape")
         await pilot.pause()
         assert "others" in app.offered, "it can be taken later as well"
         await pilot.press("o")
         await pilot.pause()
         await pilot.press("1")
-        while len(bench.opened) < 2 or app.screen_shown.going_on or app.screen_shown.progress.finished is None:
-            await pilot.pause(0.05)
+        await until(pilot, lambda: len(bench.opened) == 2 and app.ended)
+        assert app.screen_shown.progress.finished is not None
         assert app.screen_shown.progress.finished.outcome is Outcome.SUCCEEDED
         assert app.screen_shown.progress.steps[POOL].facts.action is Action.REPLACE
     assert bench.opened[1].spec.clusters[1].serving_pool.zones != stack.spec.clusters[1].serving_pool.zones
@@ -105,9 +130,7 @@ async def test_a_destroy_lists_what_remains_with_the_commands_that_undo_it(bench
     app = Stage(LiveRun(stack, await stack.plan(Verb.DESTROY)), bench)
     async with app.run_test(size=(80, 24)) as pilot:
         app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
-        while not isinstance(app.screen, TellingScreen):
-            await pilot.pause(0.05)
-        assert "addresses gkemcg1-x" in text_of(app)
+        await until(pilot, lambda: isinstance(app.screen, TellingScreen) and "addresses gkemcg1-x" in text_of(app))
         await pilot.press("y", "escape")
         await pilot.pause()
         assert app.offered == {"remains", "leave"}
@@ -131,8 +154,7 @@ async def test_a_guard_that_is_passed_is_told_and_a_destroy_offered(
     monkeypatch.setattr(stack, "spent", spent)
     app = Stage(LiveRun(stack, await stack.plan()), bench)
     async with app.run_test(size=(120, 36)) as pilot:
-        while "destroy" not in app.offered:
-            await pilot.pause(0.05)
+        await until(pilot, lambda: "destroy" in app.offered and app.ended)
         shown = " ".join(text_of(app).split())
         assert "guard passed" in shown
         assert "it has stood for 2.0 h, and the guard is 1 h" in shown

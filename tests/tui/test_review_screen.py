@@ -107,8 +107,10 @@ async def test_every_step_has_its_command_and_every_departure_its_reason(stack: 
     app = Stage(ReviewScreen(stack, made, []))
     async with app.run_test(size=(120, 36)) as pilot:
         app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
+        await pilot.press("y", "down", "y")
         for _ in made.changes:
-            await pilot.press("y", "down")
+            app.review.steps.action_go(1)
+            app.review.action_copy()
         await pilot.press("3")
         assert "because" in text_of(app)
         await pilot.press("4")

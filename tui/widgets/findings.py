@@ -18,6 +18,7 @@ STYLES = {
     Verdict.UNKNOWN: "$quiet",
     Verdict.OK: "$text-success",
 }
+AGAIN = "f5 asks again"
 FEW = 2
 """Up to so many findings of a kind are named."""
 _ORDER = [Verdict.FAIL, Verdict.WARN, Verdict.UNKNOWN, Verdict.OK]
@@ -50,15 +51,19 @@ class Findings(Widget):
         return Content("\n").join(lines)
 
     def _brief(self) -> list[Content]:
-        """Failures in full, one warning of a kind, and what had no answer in one line."""
+        """Failures in full, one warning and one open question of a kind."""
         of = {status: [item for item in self.found if item.status is status] for status in Verdict}
         lines = [_told(item) for group in grouped(of[Verdict.FAIL]) for item in group]
         for first, *others in grouped(of[Verdict.WARN]):
             lines.append(_told(first, fix=False, also=_also([item.id.partition("/")[2] or item.id for item in others])))
-        if unknown := of[Verdict.UNKNOWN]:
-            names = ", ".join(dict.fromkeys(item.id.partition("/")[0] for item in unknown))
-            told = f"{len(unknown)} check{'s' * (len(unknown) > 1)} had no answer: {names}"
-            lines.append(Content.assemble(("? unknown  ", STYLES[Verdict.UNKNOWN]), (told, "$quiet")))
+        later = [item for item in of[Verdict.UNKNOWN] if item.once_enabled]
+        if later:
+            names = ", ".join(dict.fromkeys(item.id.partition("/")[0] for item in later))
+            told = f"{len(later)} check{'s' * (len(later) > 1)} once APIs are on: {names}"
+            lines.append(Content.assemble(("? later  ", STYLES[Verdict.UNKNOWN]), (told, "$quiet")))
+        for first, *others in grouped([item for item in of[Verdict.UNKNOWN] if not item.once_enabled]):
+            also = f"; {len(others)} more like it" if others else ""
+            lines.append(_told(first, fix=False, also=f"{also} ({AGAIN})"))
         return lines
 
 

@@ -41,7 +41,7 @@ BACKOFF_S, LONGEST_BACKOFF_S = 10, 300
 
 
 def is_model_server(pod: Object) -> bool:
-    """Whether the Pod loads a model before it is ready; vLLM's client for load tests has the same image and does not."""
+    """Whether the Pod loads a model before it is ready; vLLM's load-test client has the same image and does not."""
     return any(
         each["image"].rpartition(":")[0].endswith(MODEL_SERVER_IMAGE) and each.get("command", [])[:1] != ["vllm"]
         for each in pod["spec"]["containers"]
