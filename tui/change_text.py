@@ -54,7 +54,7 @@ def _change(field: str, before: str, after: str, *, style: Style, indent: str) -
     elif len(line) <= style.width:
         yield line
     else:
-        yield f"{indent}{field}:"
+        yield from style.wrap(f"{field}:", first=indent, indent=indent)
         yield from style.wrap(before, first=f"{indent}  ", indent=f"{indent}  ")
         yield from style.wrap(after, first=f"{indent}  -> ", indent=f"{indent}     ")
 

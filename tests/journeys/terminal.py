@@ -99,6 +99,19 @@ class Typing:
             assert self._more(), f"ended without {words!r}:\n{self.text}"
         self._read = self.text.index(words, self._read) + len(words)
 
+    def accept_until(self, words: str) -> None:
+        """Press enter at every question until words come."""
+        late = time.monotonic() + TIMEOUT_S
+        while words not in (new := self.text[self._read :]):
+            assert time.monotonic() < late, self.text
+            ready, _, _ = select.select([self._terminal], [], [], 0.1)
+            if ready:
+                assert self._more(), f"ended without {words!r}:\n{self.text}"
+            elif "? " in new:
+                self._read = len(self.text)
+                self.type("\r")
+        self._read = self.text.index(words, self._read) + len(words)
+
     def type(self, keys: str) -> None:
         """Type at it."""
         os.write(self._terminal, keys.encode())
