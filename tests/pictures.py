@@ -26,13 +26,13 @@ from textual.pilot import Pilot  # noqa: E402
 from backend import presets  # noqa: E402
 from backend.draft import Draft  # noqa: E402
 from backend.engine import journal  # noqa: E402
+from backend.fields import PAGES  # noqa: E402
 from backend.kept import Kept  # noqa: E402
 from backend.places import Places  # noqa: E402
 from tests.tui.screens import text_of, until  # noqa: E402
 from tui.app import McigApp  # noqa: E402
 from tui.replay_app import ReplayApp  # noqa: E402
 from tui.runs import RecordedRun  # noqa: E402
-from tui.screens import wizard  # noqa: E402
 from tui.screens.wizard import WizardScreen  # noqa: E402
 from tui.session import Session  # noqa: E402
 
@@ -66,7 +66,7 @@ async def page(folder: Path, name: str, ready: Callable[[Pilot[int]], Awaitable[
     """A page of the wizard with the answers of the rehearsal."""
     app = app_in(folder)
     draft = Draft.of(presets.load(presets.find("rehearsal", app.session.places)))
-    order = [page.name for page in wizard.PAGES]
+    order = [page.name for page in PAGES]
     async with app.run_test(size=SIZE) as pilot:
         await app.push_screen(WizardScreen(app.session, Kept(draft, name, tuple(order[: order.index(name)]))))
         await ready(pilot)
@@ -110,15 +110,14 @@ async def run(folder: Path) -> str:
 async def monitor(folder: Path) -> str:
     """Traffic that spills over, from a recording."""
     del folder
-    from backend.monitor.recording import Recording
     from tests.backend.monitor.snapshots import spill
     from tui.looks import RecordedLooks
 
-    looks = RecordedLooks(Recording("two-regions", [spill(float(at)) for at in range(0, 120, 2)]))
+    looks = RecordedLooks([spill(at) for at in range(0, 90, 2)], clock=lambda: 0.0)
+    looks.toggle()
+    looks.seek(70.0)
     app = ReplayApp(looks)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause()
-        looks.seek(70.0)
         await pilot.pause(0.3)
         return picture(app)
 

@@ -75,12 +75,14 @@ class McigApp(App[int]):
             self.register_theme(theme)
         self.theme = THEMES[0].name
 
+    def get_default_screen(self) -> Screen[None]:
+        """The way in is the bottom of the stack, so that no empty screen is laid out before it."""
+        return HomeScreen(self.session) if self._watched is None else super().get_default_screen()
+
     def on_mount(self) -> None:
-        """Show the way in."""
+        """Go on to the monitor where a stack is to be watched."""
         if self._watched is not None:
             self._connect(self._watched, "watch")
-        else:
-            self.push_screen(HomeScreen(self.session))
 
     async def on_unmount(self) -> None:
         """Give connections back."""

@@ -22,6 +22,8 @@ from tempfile import TemporaryFile
 from typing import Any
 
 TIMEOUT_S = 90
+PASTE_ON, PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
+"""What a question writes when it begins to wait for keys, and when it is answered."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -102,13 +104,12 @@ class Typing:
     def accept_until(self, words: str) -> None:
         """Press enter at every question until words come."""
         late = time.monotonic() + TIMEOUT_S
-        while words not in (new := self.text[self._read :]):
+        while words not in self.text[self._read :]:
             assert time.monotonic() < late, self.text
-            ready, _, _ = select.select([self._terminal], [], [], 0.1)
+            ready, _, _ = select.select([self._terminal], [], [], 0.03)
             if ready:
                 assert self._more(), f"ended without {words!r}:\n{self.text}"
-            elif "? " in new:
-                self._read = len(self.text)
+            elif self.raw.rfind(PASTE_ON) > self.raw.rfind(PASTE_OFF):
                 self.type("\r")
         self._read = self.text.index(words, self._read) + len(words)
 

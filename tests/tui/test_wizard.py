@@ -314,6 +314,13 @@ async def test_a_cloud_that_is_gone_is_told_and_the_answers_are_kept(
         assert at(pilot).query_one("#next", Button).focusable
 
 
+def stopped(home: Places) -> None:
+    """End the emulated cloud of a home."""
+    running = control.find(home.emulator)
+    assert running is not None
+    control.stop(running)
+
+
 async def test_a_cloud_that_dies_in_the_middle_is_told_and_asked_again(
     home: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -323,18 +330,22 @@ async def test_a_cloud_that_dies_in_the_middle_is_told_and_asked_again(
     async with app.run_test(size=(120, 36)) as pilot:
         await app.push_screen(WizardScreen(app.session, Kept(draft, "model", ())))
         await found(pilot, "4 checks are fine")
-        (running := control.find(home.emulator)) and control.stop(running)
+        running = control.find(home.emulator)
+        assert running is not None
+        control.stop(running)
         field = answer(pilot, "model.adapters")
         field.value = "another=Kawon/another"
         await found(pilot, "f5 asks again")
         await pilot.press("f5")
         await found(pilot, "is no adapter")
         assert at(pilot).draft.get("model.adapters") == [{"name": "another", "source": "Kawon/another"}]
-        (running := control.find(home.emulator)) and control.stop(running)
+        started = control.find(home.emulator)
+        assert started is not None
+        control.stop(started)
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("page", [page.name for page in PAGES])
+@pytest.mark.parametrize("page", ["project", "model", "timeouts"])
 async def test_a_huge_paste_is_taken_as_a_wrong_answer(opened: Open, page: str) -> None:
     async with opened(page, size=(80, 24)) as pilot:
         fields = [field for field in at(pilot).query(Input) if field.id != "search"]

@@ -51,6 +51,13 @@ class _Takes:
     adopted: bool = False
     shared: bool = False
 
+    @property
+    def words(self) -> str:
+        """What is taken along, in words; empty for nothing."""
+        told = (("adopted clusters", self.adopted), ("what is shared", self.shared))
+        said = " and ".join(words for words, taken in told if taken)
+        return f"with {said}" if said else ""
+
 
 HELP = """\
 Every step that would be carried out, by region: what is done, how long it usually takes, and what it costs while it
@@ -229,6 +236,7 @@ class ReviewScreen(Screen[None]):
 
     def _say(self, said: Content | str) -> None:
         name, where = f"{_TITLES[self._verb]} {self.stack.spec.name}", place(self.stack)
+        name += f" {self._takes.words}" if self._takes.words else ""
         self.head.update(Content.assemble((name, "bold"), "  ", (where, "$quiet"), "\n", said))
 
     def _tell_findings(self, *, going_on: bool) -> None:

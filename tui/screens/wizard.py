@@ -107,6 +107,11 @@ class WizardScreen(Screen[None]):
         """Open the page where the draft was left."""
         await self._open(self.at)
 
+    def on_unmount(self) -> None:
+        """Lose nothing where the app is left in the middle of an answer."""
+        if not self.settled:
+            self._keep()
+
     def on_resize(self) -> None:
         """A column of pages where there is room for one."""
         self.query_one(Rail).upright = self.app.size.width >= 100

@@ -154,7 +154,10 @@ class PlanList(ScrollView, can_focus=True):
         cost = money(row.usd_per_hour) if row.usd_per_hour else ""
         if row.folded:
             sign = "▾" if row.lane in self._open else "▸"
-            return [Segment(" ", quiet), Segment(fit(f"{sign} as it is: {row.folded} steps", width - 1), quiet)]
+            return [
+                Segment(" ", quiet),
+                Segment(fit(f"{sign} as it is: {row.folded} step{'s' * (row.folded > 1)}", width - 1), quiet),
+            ]
         if row.step is None:
             return [
                 Segment(" "),

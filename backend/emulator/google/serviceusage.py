@@ -1,7 +1,7 @@
 """Service Usage: which APIs are on.
 
 A fresh project is one where somebody has looked at quotas before: besides the basics, what tells of quotas, networks
-and billing is on. Every other API answers 403 SERVICE_DISABLED until it is enabled here, and an enabling counts once its
+and billing is on. Every other API answers 403 SERVICE_DISABLED until it is enabled here, and that counts once its
 operation is done.
 """
 

@@ -1,7 +1,8 @@
 """Runs the processes behind Pods and says how they are: the emulator's stand-in for the kubelets of all nodes.
 
 vLLM Pods are served by their cluster's model-server process, vLLM's client for load tests and a Python script from a
-ConfigMap run as processes of their own, any other image runs as nothing and is ready at once. Start delays and restarts are the controllers' business.
+ConfigMap run as processes of their own, any other image runs as nothing and is ready at once. Start delays and restarts
+are the controllers' business.
 Invariants: a Pod's process is started once per `run` and never outlives the emulator; Secret values reach a process
 through its environment only.
 """

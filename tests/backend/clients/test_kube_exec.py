@@ -124,7 +124,9 @@ async def asked(relayed: Relayed) -> Any:
 async def test_a_prompt_goes_by_a_command_where_the_proxy_is_forbidden(
     relayed: Relayed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(served_by.__kwdefaults__, "patience_s", 0.0)
+    defaults = served_by.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "patience_s", 0.0)
     by_proxy = await asked(relayed)
     relayed.world.denied.add("container.pods.proxy")
     by_command = await asked(relayed)
