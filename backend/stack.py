@@ -140,12 +140,16 @@ class Stack:
         would have to move to another config cluster, and for manifests of a cluster to come that no API server would
         take, unless the specification asks beyond the catalogue.
         """
+        return await self._plan(verb, only=only)
+
+    async def _plan(self, verb: Verb, *, only: str | None = None, passing: tuple[type[Exception], ...] = ()) -> Plan:
+        """See ``plan``; ``passing`` as in the engine's."""
         if self._retirement is not None:
             await self._retirement.check()
         rows = self._rows(verb)
         named = None if only is None else known(only, rows)
         read = asyncio.to_thread(eta.History.read, self._places.journals, str(self.spec.target))
-        made, history = await asyncio.gather(make_plan(rows, verb), read)
+        made, history = await asyncio.gather(make_plan(rows, verb, passing=passing), read)
         made = eta.estimated(made, history)
         if named is not None:
             made = restrict(made, named, stack=self.spec.name)
@@ -295,16 +299,23 @@ class Stack:
         return await leftovers.find(self.spec, self._clients)
 
     async def status(self) -> Status:
-        """Look at the cloud and say how the stack stands; also where a part of it does not answer."""
-        try:
-            plan = await self.plan()
-        except Unavailable as error:
-            return await self._unread(error)
+        """Look at the cloud and say how the stack stands; what lives on a cluster that does not answer is unknown.
+
+        Raises ``Unavailable`` when the clusters themselves cannot be looked up.
+        """
+        plan = await self._plan(Verb.APPLY, passing=(Unavailable,))
+        unseen = {step.resource: step.unseen for step in plan.steps if step.unseen is not None}
+        for name, error in unseen.items():
+            if name.startswith("cluster/"):
+                raise error
         resources = tuple(ResourceStatus.of(step) for step in plan.steps)
         present = {item.resource for item in resources if item.state != "absent"}
         cost = sum(step.about.usd_per_hour for step in plan.steps if step.resource in present)
         gateway = GATEWAY in present
-        addresses, left = (await self.addresses(), ()) if gateway else ((), await self.leftovers())
+        addresses: tuple[Address, ...] = ()
+        if gateway and GATEWAY not in unseen:
+            addresses = await self.addresses()
+        left = () if gateway else await self.leftovers()
         standing = any(name.startswith("cluster/") for name in present)
         so_far = await self.spent() if standing else None
         passed = "" if so_far is None else self.guard_passed(so_far)
@@ -321,16 +332,8 @@ class Stack:
             guard=self.spec.guard,
             guard_passed=passed,
             why=why,
+            unread=_unread(plan, self.spec),
         )
-
-    async def _unread(self, error: Unavailable) -> Status:
-        """The status while a cluster does not answer; raises the error where it is something else that does not."""
-        why = await self.explain()
-        if all(leaf.known_as != "cluster-unreachable" for leaf in why.leaves()):
-            raise error
-        told = f"{error.message}{f' ({error.cause})' if error.cause else ''}"
-        spec = self.spec
-        return Status(spec.name, spec.target, (), (), self.costs.usd_per_hour, self.prices_dated, why=why, unread=told)
 
     async def explain(self) -> Node:
         """What the cloud says of the stack's fleet, gateway, clusters and Pods, with cause and fix; reads only."""
@@ -503,6 +506,15 @@ async def open_stack(
     finally:
         await survey.close()
         await clients.close()
+
+
+def _unread(plan: Plan, spec: GatewaySpec) -> str:
+    """Why steps of a plan are unknown, once for every cluster."""
+    errors: dict[str, Unavailable] = {}
+    for error in (step.unseen for step in plan.steps):
+        if isinstance(error, Unavailable):
+            errors.setdefault(next((one.name for one in spec.clusters if one.name in error.message), ""), error)
+    return "; ".join(f"{each.message} ({each.cause})" if each.cause else each.message for each in errors.values())
 
 
 def _readable(path: Path) -> Iterator[Event]:

@@ -28,13 +28,17 @@ class ResourceStatus:
     resource: str
     region: str | None
     state: str
-    """``ready``, ``absent``, ``unfinished`` (being made) or ``drifted`` (there, but not as wanted)."""
+    """``ready``, ``absent``, ``unfinished`` (being made), ``drifted`` (there, but not as wanted) or ``unknown``."""
     drift: tuple[Mapping[str, Any], ...]
     """The fields that differ: ``{field, before, after}``."""
+    reason: str = ""
+    """Why nothing is known of it; empty unless it is ``unknown``."""
 
     @classmethod
     def of(cls, planned: PlannedStep) -> ResourceStatus:
         """Read a resource's state off the step that applying would take."""
+        if planned.unseen is not None:
+            return cls(planned.resource, planned.about.region, "unknown", (), str(planned.unseen))
         drift = tuple(asdict(change) for change in planned.step.changes)
         if planned.action is Action.NO_OP:
             state = "ready"
@@ -79,7 +83,7 @@ class Status:
     why: Node | None = None
     """What the cloud says of its parts, with cause and fix; ``None`` while it has no cluster."""
     unread: str = ""
-    """Why the resources could not be read, as while a cluster does not answer; there are none then."""
+    """Why some resources could not be read, as while a cluster does not answer; they are ``unknown``."""
 
     @property
     def as_wanted(self) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DRILL = "mcig-drill-until"
 """Annotation that a drill leaves on the backend policy while it lasts."""
-_SIGNS = {"ready": "succeeded", "absent": "skipped", "unfinished": "wait", "drifted": "update"}
+_SIGNS = {"ready": "succeeded", "absent": "skipped", "unfinished": "wait", "drifted": "update", "unknown": "wait"}
 
 
 def status_lines(status: Status, style: Style) -> Iterator[str]:
@@ -41,11 +41,14 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
     for end in (change["before"] for item in status.resources for change in item.drift if DRILL in change["field"]):
         drill = f"a drill drains a region until {end}; where none runs, one was killed"
         yield from style.wrap(f"{drill}, and `mcig apply {status.stack} --only backend-policy` restores it")
-    missing = sum(item.state != "ready" for item in status.resources)
-    if status.unread:
-        yield from style.wrap(f"the resources cannot be compared just now: {status.unread}")
-    elif missing:
+    missing = sum(item.state not in {"ready", "unknown"} for item in status.resources)
+    unknown = sum(item.state == "unknown" for item in status.resources)
+    if unknown:
+        yield from style.wrap(f"{unknown} of {len(status.resources)} cannot be read just now: {status.unread}")
+    if missing:
         yield f"{missing} of {len(status.resources)} are not as wanted; see `mcig plan {status.stack}`"
+    elif unknown:
+        yield f"the other {len(status.resources) - unknown} are as wanted"
     elif status.why is not None and status.why.state != "ready":
         yield f"all {len(status.resources)} resources are as wanted, but not all is well: see why"
     else:

@@ -36,6 +36,7 @@ CONNECT_TIMEOUT_S = 20.0
 ATTEMPTS = 4
 """Times a request is sent while the server answers Retry-After, as kubectl does."""
 LONGEST_RETRY_S = 10.0
+STILL_FIX = "`mcig status` tells which clusters answer: where one is down, wait until it is back"
 UNREACHABLE_FIX = "check the network way to the cluster (VPN, authorized networks), then run the same command again"
 
 
@@ -284,7 +285,7 @@ class Kube:
         return (Unreachable if refused else Unavailable)(
             f"cannot {doing}: no answer from the cluster's API server",
             cause=str(error) or type(error).__name__,
-            fix=self._unreachable_fix,
+            fix=self._unreachable_fix if refused else f"{STILL_FIX}; otherwise {self._unreachable_fix}",
         )
 
 

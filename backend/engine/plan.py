@@ -40,6 +40,8 @@ class PlannedStep:
     """True when the resource exists but differs from what is wanted."""
     present: bool = True
     """True when the resource exists now."""
+    unseen: Exception | None = None
+    """Why it could not be looked at; nothing is known of it then, and its step is a no-op."""
 
     @property
     def resource(self) -> ResourceId:
@@ -58,6 +60,11 @@ class PlannedStep:
             return NOTHING
         usual = self.about.estimate_s
         return Duration(usual, max(usual, self.about.estimate_p90_s or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +184,22 @@ def graph(resources: Sequence[Resource[Any]], verb: Verb) -> Graph:
     return edges
 
 
-async def observe(resources: Sequence[Resource[Any]], *, parallel: int = 32) -> dict[ResourceId, Any]:
+async def observe(
+    resources: Sequence[Resource[Any]], *, parallel: int = 32, passing: tuple[type[Exception], ...] = ()
+) -> dict[ResourceId, Any]:
     """Look at everything side by side; what lives inside something absent is absent without asking."""
     by_id = {resource.id: resource for resource in resources}
     bound = asyncio.Semaphore(parallel)
     looks: dict[ResourceId, asyncio.Task[Any]] = {}
 
     async def look(resource: Resource[Any]) -> Any:
-        if resource.within is not None and await looks[resource.within] is None:
-            return None
+        if resource.within is not None and ((home := await looks[resource.within]) is None or type(home) is _Unseen):
+            return home
         async with bound:
-            return await resource.observe()
+            try:
+                return await resource.observe()
+            except passing as error:
+                return _Unseen(error)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -198,10 +210,19 @@ async def observe(resources: Sequence[Resource[Any]], *, parallel: int = 32) -> 
     return {name: task.result() for name, task in looks.items()}
 
 
-async def plan(resources: Sequence[Resource[Any]], verb: Verb, *, parallel: int = 32) -> Plan:
-    """Observe the world and say what ``verb`` would do."""
+async def plan(
+    resources: Sequence[Resource[Any]],
+    verb: Verb,
+    *,
+    parallel: int = 32,
+    passing: tuple[type[Exception], ...] = (),
+) -> Plan:
+    """Observe the world and say what ``verb`` would do.
+
+    Errors of the kinds in ``passing`` leave resources unseen, and the plan is then good for looking only.
+    """
     edges = graph(resources, verb)
-    observed = await observe(resources, parallel=parallel)
+    observed = await observe(resources, parallel=parallel, passing=passing)
     by_id = {resource.id: resource for resource in resources}
     order = [resource.id for resource in resources]
     actions: dict[ResourceId, PlannedStep] = {}
@@ -210,6 +231,14 @@ async def plan(resources: Sequence[Resource[Any]], verb: Verb, *, parallel: int 
         resource, seen = by_id[name], observed[name]
         after = edges[name]
         upstream_moves = any(before in moved for before in after)
+        unseen = seen.error if type(seen) is _Unseen else None
+        if unseen is None and resource.only_after_change:
+            unseen = next((actions[before].unseen for before in sorted(after) if actions[before].unseen), None)
+        if unseen is not None:
+            actions[name] = PlannedStep(
+                resource.no_op(str(unseen)), after, resource.about, drifted=False, unseen=unseen
+            )
+            continue
         if verb is Verb.DESTROY:
             step = resource.removal(seen)
         elif resource.only_after_change and not upstream_moves:

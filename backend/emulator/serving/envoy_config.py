@@ -38,6 +38,17 @@ _DESTINATION = "x-gateway-destination-endpoint"
 _PROMPT_BYTES = 4096
 _TYPES = "type.googleapis.com/envoy"
 _UPSTREAM_IDLE_S = 3
+_HTTP_UPSTREAM: Json = {
+    "typed_extension_protocol_options": {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http_protocol_options": {}},
+            "common_http_protocol_options": {"idle_timeout": f"{_UPSTREAM_IDLE_S}s"},
+        }
+    }
+}
+"""Idle connections end: Envoy opens one for every request that waits, also for those whose client is gone by then, and
+a server closes none that never carried a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +245,7 @@ def _picker_cluster(socket: Path) -> Json:
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": _PICKER, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "circuit_breakers": {"thresholds": [_UNLIMITED]},
+        **_HTTP_UPSTREAM,
     }
 
 
@@ -310,11 +322,6 @@ _NOWHERE: Json = {
 def _cluster(frontend: Frontend, folder: Path) -> Json:
     check = frontend.check
     interval = _duration(check.interval_s)
-    http = {
-        "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "explicit_http_config": {"http_protocol_options": {}},
-        "common_http_protocol_options": {"idle_timeout": f"{_UPSTREAM_IDLE_S}s"},
-    }
     return {
         "@type": f"{_TYPES}.config.cluster.v3.Cluster",
         "name": frontend.name,
@@ -325,7 +332,7 @@ def _cluster(frontend: Frontend, folder: Path) -> Json:
         "ignore_health_on_host_removal": True,
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         "circuit_breakers": {"thresholds": [_UNLIMITED]},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http},
+        **_HTTP_UPSTREAM,
         "health_checks": [
             {
                 "timeout": _duration(check.timeout_s),

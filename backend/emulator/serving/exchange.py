@@ -17,6 +17,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+class ClientGone(Exception):
+    """The client hung up before its request was whole."""
+
+
 class Exchange:
     """One request and its answer, over ASGI's receive and send."""
 
@@ -35,11 +39,13 @@ class Exchange:
         return given or secrets.token_hex(16)
 
     async def body(self) -> bytes:
-        """Read the whole body."""
+        """Read the whole body; raises ClientGone when the client hangs up before its end."""
         parts = []
         more = True
         while more:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
             parts.append(message.get("body", b""))
             more = message.get("more_body", False)
         return b"".join(parts)

@@ -23,6 +23,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from backend.emulator.serving.openai_app import ModelServer
 from backend.emulator.serving.openai_protocol import ApiError
@@ -49,6 +50,28 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
+class _Http(HttpToolsProtocol):
+    """Uvicorn's HTTP, which tells the request being answered of a hang-up also when its client sent more behind it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._earlier: list[RequestResponseCycle] = []
+
+    def on_headers_complete(self) -> None:
+        before = self.cycle
+        super().on_headers_complete()
+        if before is not None and before is not self.cycle and not before.response_complete:
+            self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), before]
+            self.flow.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for cycle in self._earlier:
+            cycle.disconnected = cycle.disconnected or not cycle.response_complete
+            cycle.message_event.set()
+        self._earlier.clear()
+
+
 class PodServer:
     """One Pod's model server on a loopback port, with the side-car that loads its adapters."""
 
@@ -72,7 +95,7 @@ class PodServer:
         self._http = _HttpServer(
             uvicorn.Config(
                 self._app,
-                http="httptools",
+                http=_Http,
                 ws="none",
                 lifespan="off",
                 log_config=None,

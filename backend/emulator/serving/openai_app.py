@@ -15,7 +15,7 @@ from http import HTTPStatus
 from backend.emulator.serving import openai_answers as answers
 from backend.emulator.serving import openai_protocol as protocol
 from backend.emulator.serving.engine import Engine, Generation, Latency
-from backend.emulator.serving.exchange import Exchange, Receive, Scope, Send
+from backend.emulator.serving.exchange import ClientGone, Exchange, Receive, Scope, Send
 from backend.emulator.serving.openai_protocol import ApiError
 from backend.emulator.serving.text import answer, token_ids, tokenize
 from backend.emulator.serving.vllm_args import Adapter, ServerConfig
@@ -82,6 +82,8 @@ class ModelServer:
             return
         try:
             await route(exchange)
+        except ClientGone:
+            return
         except ApiError as error:
             await exchange.answer(error.status, answers.error_body(self.config, error))
 
@@ -233,10 +235,12 @@ class ModelServer:
                 self.engine.abort(generation)
 
     async def _abort_on_hangup(self, delivery: "_Delivery") -> None:
-        await delivery.exchange.hangup()
-        for generation in delivery.generations:
-            self.engine.abort(generation)
-        delivery.output.set()
+        try:
+            await delivery.exchange.hangup()
+        finally:
+            for generation in delivery.generations:
+                self.engine.abort(generation)
+            delivery.output.set()
 
 
 @dataclass(slots=True)

@@ -45,6 +45,29 @@ async def test_what_lives_inside_something_absent_is_not_asked_for() -> None:
     assert world.log == ["observe cluster"]
 
 
+class Silent(Toy):
+    """A toy that cannot be looked at."""
+
+    async def observe(self) -> str | None:
+        raise ConnectionError(f"{self.id} says nothing")
+
+
+async def test_what_says_nothing_is_unseen_where_that_is_passed_over_and_an_error_elsewhere() -> None:
+    world = ToyWorld(values={"inside": "old", "after": "old"})
+    resources = [
+        Silent(world, "cluster"),
+        Toy(world, "inside", within="cluster"),
+        Toy(world, "after", "cluster"),
+        Check(world, "check", "inside"),
+    ]
+    with pytest.raises(ConnectionError, match="cluster says nothing"):
+        await plan(resources, Verb.APPLY)
+    made = await plan(resources, Verb.APPLY, passing=(ConnectionError,))
+    unseen = {step.resource: str(step.unseen) for step in made.steps if step.unseen is not None}
+    assert unseen == dict.fromkeys(("cluster", "inside", "check"), "cluster says nothing")
+    assert {step.resource: step.action for step in made.changes} == {"after": Action.UPDATE}
+
+
 async def test_what_lives_inside_comes_after_it() -> None:
     world = ToyWorld()
     made = await plan([Toy(world, "inside", within="cluster"), Toy(world, "cluster")], Verb.APPLY)

@@ -1,0 +1,29 @@
+"""What can still be said of a rehearsed stack while a region is down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.journeys.terminal import Terminal
+
+
+def test_status_tells_the_rest_while_a_cluster_does_not_answer(terminal: Terminal) -> None:
+    terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
+    terminal.mcig("emulator", "fault", "add", "region-down", "region=us-east4")
+
+    status = terminal.mcig("status", "rehearsal", "--json").document
+    rows: dict[str, dict[str, Any]] = {row["resource"]: row for row in status["resources"]}
+    unknown = {name for name, row in rows.items() if row["state"] == "unknown"}
+    assert {"secret/hf-token@gke-east", "pool@gke-east", "model-server@gke-east"} <= unknown
+    assert all(name.endswith("@gke-east") for name in unknown - {"verify"})
+    assert {row["state"] for name, row in rows.items() if name not in unknown} == {"ready"}
+    assert "gke-east" in rows["pool@gke-east"]["reason"]
+    assert {address["region"] for address in status["addresses"]} == {"europe-west3", "us-east4"}
+    assert "gke-east" in status["unread"]
+    told = terminal.mcig("status", "rehearsal", "--plain").out
+    assert f"{len(unknown)} of {len(rows)} cannot be read" in told
+
+    assert "on gke-east" in terminal.mcig("plan", "rehearsal", code=1).err
+
+    terminal.mcig("emulator", "fault", "clear")
+    assert {row["state"] for row in terminal.mcig("status", "rehearsal", "--json").document["resources"]} == {"ready"}
