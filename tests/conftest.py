@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,15 @@ from backend.clients import Clients
 from backend.clients.connect import Connection, emulated
 from backend.emulator.server import Emulator
 from backend.spec import GatewaySpec
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes long in real time, unless all is asked for."""
+    if os.environ.get("MCIG_TESTS") == "all":
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes long in real time; set MCIG_TESTS=all"))
 
 
 @pytest.fixture

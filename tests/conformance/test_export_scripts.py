@@ -22,9 +22,7 @@ pytestmark = [
     pytest.mark.skipif(not (GCLOUD and KUBECTL), reason="gcloud and kubectl are not installed"),
     pytest.mark.skipif(not all(map(shutil.which, NEEDED)), reason=f"{', '.join(NEEDED)} are not all installed"),
 ]
-LONG = pytest.mark.skipif(
-    os.environ.get("MCIG_CONFORMANCE") != "all", reason="takes a minute; set MCIG_CONFORMANCE=all"
-)
+LONG = pytest.mark.skipif(os.environ.get("MCIG_TESTS") != "all", reason="takes a minute; set MCIG_TESTS=all")
 TOKEN = "hf_a_token_for_the_script_0123"
 SPEC = """
 name: exported

@@ -20,6 +20,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[T
         made.close()
 
 
+@pytest.mark.long
 def test_traffic_moves_and_comes_back_and_nothing_is_lost(standing: Terminal) -> None:
     told = standing.mcig("drill", "rehearsal", "--region", REGION, "--seconds", "12", "--rate", "8", "--json").document
     assert (told["sent"], told["lost"], told["restored"]) == (96, 0, True)

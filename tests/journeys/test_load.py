@@ -23,6 +23,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[T
         made.close()
 
 
+@pytest.mark.long
 def test_a_light_load_stays_in_the_near_region_and_an_overload_spills_over(standing: Terminal) -> None:
     light = standing.mcig("load", "rehearsal", "--rate", "2", "--seconds", "3", "--max-tokens", "5", "--json").document
     assert (light["requests"], light["lost"], light["report"]["successful"]) == (6, 0, 6)

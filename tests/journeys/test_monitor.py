@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.journeys.terminal import Terminal
 
 FAULTS = {
@@ -26,6 +28,7 @@ def reasons(node: dict[str, Any]) -> set[str]:
     return mine.union(*map(reasons, node["children"]))
 
 
+@pytest.mark.long
 def test_what_breaks_is_told_with_cause_and_fix_and_heals(terminal: Terminal, tmp_path: Path) -> None:
     terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
     assert reasons(terminal.mcig("status", "rehearsal", "--json").document["why"]) == set()

@@ -54,6 +54,7 @@ def test_every_preset_has_a_complete_plan(plans: dict[str, dict[str, Any]]) -> N
     assert max(hourly, key=lambda name: hourly[name]) == "two-region-h100"
 
 
+@pytest.mark.long
 def test_the_documents_example_goes_up_changes_and_comes_down(terminal: Terminal) -> None:
     stack = "two-region-h100"
     terminal.mcig("apply", stack, *REHEARSED, "--yes", "--json", "--speed", "max")

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.journeys.terminal import TIMEOUT_S, Terminal
 
 POOL = "node-pool/gke-east/h100"
@@ -101,6 +103,7 @@ class Typed:
         return bool(piece)
 
 
+@pytest.mark.long
 def test_another_region_takes_the_place_of_a_lost_one(terminal: Terminal, tmp_path: Path) -> None:
     fault = 'rehearsal.faults=["stockout region=us-east4"]'
     person = Typed(terminal, "apply", "rehearsal", "--speed", "max", "--set", fault, "--ignore", "capacity")

@@ -16,6 +16,7 @@ from tests.journeys.traffic import Serving
 NEAR, FAR = "europe-west3", "us-east4"
 
 
+@pytest.mark.long
 def test_a_patched_policy_moves_traffic_within_seconds(terminal: Terminal) -> None:
     serving = Serving(terminal)
     assert serving.split(NEAR, 6) == {"gke-west": 6}
@@ -36,6 +37,7 @@ def test_a_patched_policy_moves_traffic_within_seconds(terminal: Terminal) -> No
     assert set(serving.split(NEAR, 12, max_tokens=60, ignore_eos=True)) == {"gke-west", "gke-east"}
 
 
+@pytest.mark.long
 def test_a_region_goes_down_and_comes_back_and_loses_its_spot_machines(terminal: Terminal) -> None:
     serving = Serving(terminal)
     assert serving.split(FAR, 4) == {"gke-east": 4}

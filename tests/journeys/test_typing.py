@@ -10,6 +10,7 @@ ENTER, CTRL_C, CTRL_N = "\r", "\x03", "\x0e"
 LEFT_FULL_SCREEN = b"\x1b[?1049l"
 
 
+@pytest.mark.long
 def test_the_questions_line_by_line_end_with_an_answered_prompt(new_terminal: Terminal) -> None:
     typing = new_terminal.typing("apply", "--plain", "--speed", "max")
     typing.accept_until("[y/N]")
