@@ -14,7 +14,7 @@ from backend.engine.resource import About, Change, Departure, Note, Resource, Re
 from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled
 from backend.resources import marks, network, services, versions
 from backend.resources.cluster_shape import NETWORK, VERSION, body, differences, update, usd_per_hour
-from backend.resources.gke import NODE_ACCOUNT, WORKING, dig, follow, node_flags
+from backend.resources.gke import NODE_ACCOUNT, WORKING, follow, node_flags
 from backend.resources.sharing import OWN, Teardown
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
@@ -143,11 +143,7 @@ class GkeCluster(Resource[Json]):
         if self._teardown.adopted:
             cost = f"about {usd_per_hour(observed):.2f} USD/h"
             return Step(self.id, Action.DELETE, reason=f"{ADOPTED}: it costs {cost}, with everything that runs in it")
-        pools = [
-            pool
-            for pool in observed.get("nodePools", ())
-            if not marks.ours(self._spec, dig(pool, "config.resourceLabels"))
-        ]
+        pools = [pool for pool in observed.get("nodePools", ()) if not marks.pool_goes(self._spec, pool)]
         cost = f"about {usd_per_hour(observed | {'nodePools': pools}):.2f} USD/h"
         return self.no_op(f"{ADOPTED}: left, at {cost}; `{self._delete_command()}` deletes it")
 

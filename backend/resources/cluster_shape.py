@@ -41,7 +41,7 @@ def body(spec: GatewaySpec, cluster: ClusterSpec, *, project: str, version: str)
         "resourceLabels": marks.labels(spec),
         "nodePools": [
             {
-                "name": "default-pool",
+                "name": marks.DEFAULT_POOL,
                 "initialNodeCount": pool.nodes_per_zone,
                 **POOL_DEFAULTS,
                 "config": {

@@ -158,8 +158,7 @@ class NodeAccount(Resource[NodeIdentity]):
             if marks.ours(self._spec, cluster.get("resourceLabels")) or (self._teardown.adopted and place in named):
                 continue
             for pool in cluster.get("nodePools", ()):
-                ours = marks.ours(self._spec, dig(pool, "config.resourceLabels"))
-                if dig(pool, "config.serviceAccount") == self._email and not ours:
+                if dig(pool, "config.serviceAccount") == self._email and not marks.pool_goes(self._spec, pool):
                     yield f"node pool {pool['name']} of {place[1]}"
 
     def _ours(self, observed: NodeIdentity) -> bool:

@@ -82,6 +82,7 @@ def home(connection: Connection, tmp_path: Path) -> Home:
     return Home(connection, Places.of({"MCIG_HOME": str(tmp_path / "home")}))
 
 
+@pytest.mark.long
 async def test_each_kind_of_change_is_told_by_field_and_made_alone(home: Home) -> None:
     await home.apply()
     for what, setting, resources, (field, before, after) in CHANGES:

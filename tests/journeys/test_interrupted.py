@@ -59,7 +59,7 @@ def test_ctrl_c_before_anything_was_changed_says_so(terminal: Terminal) -> None:
     assert not (terminal.home / "mcig" / "state" / "journals").exists()
 
 
-@pytest.mark.parametrize("step", ["cluster/gke-west", "gateway"])
+@pytest.mark.parametrize("step", [pytest.param("cluster/gke-west", marks=pytest.mark.long), "gateway"])
 def test_a_lost_cloud_is_named_and_the_run_goes_on_once_it_is_back(terminal: Terminal, step: str) -> None:
     run = terminal.start(*APPLY)
     list(events_until(run, step, "step_started"))

@@ -43,6 +43,7 @@ def test_a_light_load_stays_in_the_near_region_and_an_overload_spills_over(stand
     assert 80 <= came <= 81, "the client asks once before it begins"
 
 
+@pytest.mark.long
 def test_a_test_that_is_stopped_leaves_no_job_and_the_next_one_runs(standing: Terminal) -> None:
     run = standing.start("load", "rehearsal", "--rate", "5", "--seconds", "60")
     assert run.stdout is not None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.journeys.terminal import Terminal
 
 
+@pytest.mark.long
 def test_status_tells_the_rest_while_a_cluster_does_not_answer(terminal: Terminal) -> None:
     terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
     terminal.mcig("emulator", "fault", "add", "region-down", "region=us-east4")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from tests.journeys.terminal import Terminal, events_until, kill
 
 
@@ -20,6 +22,7 @@ def end(terminal: Terminal, how: str) -> None:
         os.kill(pid(terminal), signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_a_finished_stack_is_as_wanted_and_answers_again(terminal: Terminal) -> None:
     terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
     doors = terminal.mcig("status", "--json").document["addresses"]
