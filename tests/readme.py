@@ -1,4 +1,4 @@
-"""Writes the parts of the README that the code itself knows: ``python tests/readme.py``."""
+"""Writes the parts of README and docs that the code itself knows: ``python tests/readme.py``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PARTS = ("departures", "checks")
-"""Tables, each between marks of its own."""
+"""Tables of the README, each between marks of its own."""
+WATCHING = ROOT / "docs" / "watching.md"
+WATCHING_PARTS = ("faults", "causes")
 PRESET = "two-region-h100"
 
 
@@ -26,9 +28,14 @@ def written(text: str, environ: Mapping[str, str], parts: Collection[str] = PART
         _, end, after = rest.partition(last)
         if not (begin and end):
             raise ValueError(f"README.md has lost the marks around its {part}")
-        lines = "\n".join(_checks() if part == "checks" else _departures(environ))
+        lines = "\n".join(_table(part, environ))
         text = f"{before}{begin}{lines}\n{end}{after}"
     return text
+
+
+def _table(part: str, environ: Mapping[str, str]) -> Iterable[str]:
+    makers = {"departures": lambda: _departures(environ), "checks": _checks, "faults": _faults, "causes": _causes}
+    return makers[part]()
 
 
 def _departures(environ: Mapping[str, str]) -> Iterable[str]:
@@ -48,8 +55,39 @@ def _checks() -> Iterable[str]:
     return table(CHECKS)
 
 
+NAMES = ("stack", "project", "cluster", "region", "pod", "namespace", "resource")
+"""What is filled into causes and fixes, in capitals."""
+
+
+def _known() -> Mapping[str, tuple[str, str]]:
+    """Row of the table of causes -> its cause and its fix."""
+    from backend.explain import TABLE
+
+    names = {name: name.upper() for name in NAMES} | {"config": "CONFIG_CONTEXT"}
+    filled = {row.name: row.filled(names) for row in TABLE}
+    return {name: (row.cause, row.fix) for name, row in filled.items()}
+
+
+def _faults() -> Iterable[str]:
+    from tests.faults import FAULTS
+
+    yield "| `mcig emulator fault add ...` | `mcig status` says | and proposes |"
+    yield "|---|---|---|"
+    for faults, name in FAULTS.items():
+        cause, fix = _known()[name]
+        yield f"| {' and '.join(f'`{fault}`' for fault in faults)} | {cause} | {fix} |"
+
+
+def _causes() -> Iterable[str]:
+    yield "| `known_as` | cause | fix |"
+    yield "|---|---|---|"
+    for name, (cause, fix) in _known().items():
+        yield f"| `{name}` | {cause} | {fix} |"
+
+
 if __name__ == "__main__":
     import os
 
     sys.path.insert(0, str(ROOT))
-    README.write_text(written(README.read_text(encoding="utf-8"), os.environ), encoding="utf-8")
+    for path, parts in ((README, PARTS), (WATCHING, WATCHING_PARTS)):
+        path.write_text(written(path.read_text(encoding="utf-8"), os.environ, parts), encoding="utf-8")

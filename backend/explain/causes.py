@@ -21,7 +21,8 @@ class Known:
     """How the cloud tells it, as a regular expression over a kind of object, a reason and a message."""
     cause: str
     fix: str
-    """May name ``{stack}``, ``{project}``, ``{cluster}``, ``{region}``, ``{pod}``, ``{namespace}``, ``{config}``."""
+    """May name ``{stack}``, ``{project}``, ``{cluster}``, ``{region}``, ``{pod}``, ``{namespace}``, ``{config}``,
+    ``{resource}``."""
 
     def filled(self, names: Mapping[str, str]) -> Known:
         """The same with its names filled in."""
@@ -31,6 +32,25 @@ class Known:
 _APPLY = "`mcig apply {stack}`"
 _CONTEXT = "--context=gke_{project}_{region}_{cluster}"
 TABLE: tuple[Known, ...] = (
+    Known(
+        "drifted",
+        r"^drifted: ",
+        "it was changed after mcig applied it, by hand or by another program; or the specification was, and is not "
+        "applied yet",
+        "`mcig apply {stack} --only {resource}` makes it as specified",
+    ),
+    Known(
+        "absent",
+        r"^absent: ",
+        "it was deleted after mcig made it, or no run came as far",
+        _APPLY + " makes it",
+    ),
+    Known(
+        "unwanted",
+        r"^unwanted: ",
+        "it has left the specification, and no run has taken it away yet",
+        _APPLY + " takes it away",
+    ),
     Known(
         "import-missing",
         r"BackendNotFound.*GCPInferencePoolImport|^import: absent",

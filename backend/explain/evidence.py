@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.clients.kinds import EVENT, GATEWAY_CLASS, POD, POOL_IMPORT
 from backend.errors import McigError
+from backend.monitor.snapshot import DriftSnapshot
 from backend.resources.fleet import linked
 from backend.spec import ClusterSpec, GatewaySpec
 
@@ -59,33 +60,38 @@ class Evidence:
     imported: bool | Silence
     clusters: tuple[ClusterEvidence, ...]
     snapshot: Snapshot
+    drift: DriftSnapshot = field(default_factory=DriftSnapshot)
+    """What differs from the specification."""
 
 
-async def gather(spec: GatewaySpec, clients: Clients, snapshot: Snapshot) -> Evidence:
-    """Ask everything side by side; raises nothing for what the world does."""
+async def gather(spec: GatewaySpec, clients: Clients, look: Awaitable[Snapshot], drift: DriftSnapshot) -> Evidence:
+    """Ask everything side by side, beside a ``look`` at the traffic; raises nothing for what the world does."""
     config = clients.kube(spec.config_cluster)
-    feature, memberships, classed, imported = await asyncio.gather(
+    memberships = asyncio.ensure_future(_asked(clients.fleet.memberships()))
+    snapshot, feature, classed, imported, clusters = await asyncio.gather(
+        look,
         _asked(clients.fleet.feature(FEATURE)),
-        _asked(clients.fleet.memberships()),
         _asked(config.get(GATEWAY_CLASS, None, spec.gateway.gateway_class)),
         _asked(config.get(POOL_IMPORT, spec.pool.namespace, spec.pool.name)),
+        asyncio.gather(*(_cluster(spec, clients, one, memberships) for one in spec.targets)),
     )
-    clusters = await asyncio.gather(*(_cluster(spec, clients, one, memberships) for one in spec.targets))
     return Evidence(
         feature,
         classed if isinstance(classed, Silence) else classed is not None,
         imported if isinstance(imported, Silence) else imported is not None,
         tuple(clusters),
         snapshot,
+        drift,
     )
 
 
 async def _cluster(
-    spec: GatewaySpec, clients: Clients, cluster: ClusterSpec, memberships: list[Any] | Silence
+    spec: GatewaySpec, clients: Clients, cluster: ClusterSpec, memberships: Awaitable[list[Any] | Silence]
 ) -> ClusterEvidence:
     kube, namespace = clients.kube(cluster.name), spec.pool.namespace
     pods = await _asked(kube.list(POD, namespace, {"app": spec.model.name}))
-    member = memberships if isinstance(memberships, Silence) else linked(memberships, clients.project, cluster)
+    members = await memberships
+    member = members if isinstance(members, Silence) else linked(members, clients.project, cluster)
     if isinstance(pods, Silence):
         return ClusterEvidence(cluster, member, pods)
     restless = [pod for pod in pods if not _ready(pod)]

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 from backend.explain.causes import known
 from backend.explain.evidence import ClusterEvidence, Evidence, Silence
 from backend.monitor.objects import over, pod_seen
-from backend.monitor.snapshot import ClusterSnapshot, ConditionSnapshot, PodSnapshot
+from backend.monitor.snapshot import ClusterSnapshot, ConditionSnapshot, DriftSnapshot, PodSnapshot
 from backend.spec import GatewaySpec
 
 DEPRECATED = frozenset({"Scheduled", "Ready"})
 """Conditions of a Gateway that say nothing any more (cloud.google.com/kubernetes-engine/docs/concepts/gateway-api)."""
+
+FEW = 3
+"""Absent resources that are told one by one."""
 
 
 class State(StrEnum):
@@ -77,6 +81,7 @@ def explain(spec: GatewaySpec, project: str, evidence: Evidence) -> Node:
         _branch("fleet", _fleet(evidence, names)),
         _branch("gateway", _gateway(evidence, names)),
         *(_cluster(one, seen.get(one.spec.name), evidence, names) for one in evidence.clusters),
+        _branch("specification", _drift(evidence.drift, names)),
     ]
     return _branch(spec.name, branches)
 
@@ -141,6 +146,20 @@ def _cluster(
             said = "no Pod of the model server is there"
             children.append(Node("Pods", State.NOT_READY, said, None, "", f"`mcig apply {names['stack']}`"))
     return _branch(f"{cluster.spec.name} ({cluster.spec.region})", children)
+
+
+def _drift(drift: DriftSnapshot, names: Mapping[str, str]) -> Iterator[Node]:
+    """What differs, a leaf a resource; of many that are absent one leaf for all, as they are during a first run."""
+    for state, found in groupby(sorted(drift.resources, key=lambda one: one.state), key=lambda one: one.state):
+        together = list(found)
+        if state == "absent" and len(together) > FEW:
+            some = ", ".join(one.resource for one in together[:FEW])
+            said = f"absent: {some} and {len(together) - FEW} more"
+            yield _leaf(f"{len(together)} resources", State.NOT_READY, said, names)
+            continue
+        for one in together:
+            said = f"{state}: {one.fields or one.resource}"
+            yield _leaf(one.resource, State.NOT_READY, said, {**names, "resource": one.resource})
 
 
 def _membership(cluster: ClusterEvidence, feature: object, names: Mapping[str, str]) -> Node:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from backend.monitor.snapshot import ClusterSnapshot, GatewaySnapshot, PodSnapshot, Snapshot
+from backend.monitor.snapshot import ClusterSnapshot, DriftSnapshot, GatewaySnapshot, PodSnapshot, Snapshot
 
 BELOW = 0.1
 """How far use of the KV cache falls below the target, 0..1, before reaching it is told again."""
@@ -61,6 +61,7 @@ class Feed:
         for cluster in snapshot.clusters:
             known = before.get(cluster.name)
             found += [(cluster.name, *one) for one in self._cluster(known, cluster, snapshot.gateway.target)]
+        found += [("stack", *one) for one in _drift(last.drift if last else None, snapshot.drift)]
         if snapshot.cost.guard_passed and not (last and last.cost.guard_passed):
             found.append(("stack", f"guard passed: {snapshot.cost.guard_passed}", Tone.BAD))
         return [Happening(snapshot.at, *one) for one in found]
@@ -128,6 +129,20 @@ def _pod(before: PodSnapshot | None, now: PodSnapshot, first: bool) -> Iterator[
     if now.reason != before.reason:
         told = f"{name}: {now.reason}" if now.reason else f"{name} tells its figures again"
         yield told, Tone.BAD if now.reason else Tone.GOOD
+
+
+def _drift(before: DriftSnapshot | None, now: DriftSnapshot | None) -> Iterator[tuple[str, Tone]]:
+    """What became different from the specification, and what is as specified again; of what is not read, nothing."""
+    if now is None:
+        return
+    known = {one.resource: one for one in before.resources} if before else {}
+    for one in now.resources:
+        old = known.pop(one.resource, None)
+        if old is None or old.said != one.said:
+            yield one.said, Tone.BAD
+    if now.reason is None:
+        for name in known:
+            yield f"{name} is as specified again", Tone.GOOD
 
 
 def _gateway(before: GatewaySnapshot | None, now: GatewaySnapshot) -> Iterator[tuple[str, str, Tone]]:

@@ -19,8 +19,8 @@ from backend.monitor.snapshot import GatewaySnapshot
 from backend.spec import BalancingMode, GatewaySpec
 
 if TYPE_CHECKING:
+    from backend.address import Address
     from backend.clients import Clients
-    from backend.status import Address
 
 LIMIT_S = 4.0
 """Seconds that a look may take."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backend.monitor.pages import BETWEEN, FINISHED, GENERATED, TTFT, Page, added, summed
+from backend.monitor.pages import BETWEEN, FINISHED, GENERATED, RUNNING, TTFT, WAITING, Page, added, summed
 
 WINDOW_S = 30.0
 """Seconds over which rates and quantiles are taken."""
@@ -32,6 +32,7 @@ class Work:
     tokens: float | None
     """None where no page counts them."""
     requests: float | None
+    """Requests that came: those that ended, and those that are under way more than before."""
     ttft: Mapping[float, float]
     """Buckets of the time to the first token, as in ``Page.buckets``."""
     between: Mapping[float, float]
@@ -43,8 +44,8 @@ class Work:
 
     @property
     def requests_per_s(self) -> float | None:
-        """Finished requests a second."""
-        return None if self.requests is None else self.requests / self.seconds
+        """Requests that came, a second; what a server dropped without counting it is taken off, never below nought."""
+        return None if self.requests is None else max(0.0, self.requests) / self.seconds
 
 
 class Meter:
@@ -100,12 +101,29 @@ def _between(before: Page, after: Page, seconds: float) -> Work:
     return Work(
         seconds,
         _gained(before, after, GENERATED),
-        _gained(before, after, FINISHED),
+        _came(before, after),
         added(before.buckets.get(TTFT, {}), after.buckets.get(TTFT, {})),
         next(
             (added(before.buckets.get(name, {}), after.buckets[name]) for name in BETWEEN if name in after.buckets), {}
         ),
     )
+
+
+def _came(before: Page, after: Page) -> float | None:
+    """Requests that came between two pages: so a long one counts when it comes, and where."""
+    ended = _gained(before, after, FINISHED)
+    if ended is None:
+        return None
+    now, then = (_under_way(page) for page in (after, before))
+    if now is None or then is None:
+        return ended
+    again = after.counters[FINISHED] < before.counters.get(FINISHED, 0.0)
+    return ended + now - (0.0 if again else then)
+
+
+def _under_way(page: Page) -> float | None:
+    known = [page.gauges[name] for name in (RUNNING, WAITING) if name in page.gauges]
+    return sum(known) if len(known) == 2 else None
 
 
 def _gained(before: Page, after: Page, counter: str) -> float | None:

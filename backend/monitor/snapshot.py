@@ -5,10 +5,14 @@ Invariant: unknown is None, with the reason beside it; it is never zero.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+
+LONGEST = 40
+"""Letters of a value that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class ClusterSnapshot:
     running: float | None = None
     waiting: float | None = None
     share: float | None = None
-    """Share 0..1 of the stack's requests that its Pods finished; None while there was none."""
+    """Share 0..1 of the stack's requests that came to its Pods; None while there was none."""
     requests_per_s: float | None = None
     tokens_per_s: float | None = None
     ttft_p50_s: float | None = None
@@ -111,6 +115,43 @@ class CostSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftedSnapshot:
+    """One resource that is not as specified."""
+
+    resource: str
+    """Its id, like ``node-pool/gke-west/h100``."""
+    state: str
+    """``drifted`` (there, but different), ``absent``, or ``unwanted`` (there, but no more in the specification)."""
+    changes: tuple[Mapping[str, Any], ...] = ()
+    """The fields that differ: ``{field, before, after}``, ``before`` being what is there."""
+
+    @property
+    def fields(self) -> str:
+        """The fields that differ, in words, after their object's name: ``spec.replicas is 2 and should be 3``."""
+        told: dict[str, list[str]] = {}
+        for one in self.changes:
+            where, _, name = str(one["field"]).rpartition(": ")
+            told.setdefault(where, []).append(f"{name} is {_brief(one['before'])} and should be {_brief(one['after'])}")
+        return "; ".join(f"{where}: {', '.join(said)}" if where else ", ".join(said) for where, said in told.items())
+
+    @property
+    def said(self) -> str:
+        """What is wrong with it, in words."""
+        words = {"absent": "is not there", "unwanted": "is no more in the specification"}
+        told = f"{self.resource} {words.get(self.state, 'is not as specified')}"
+        return f"{told}: {self.fields}" if self.changes else told
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSnapshot:
+    """What differs from the specification."""
+
+    resources: tuple[DriftedSnapshot, ...] = ()
+    reason: str | None = None
+    """Why some or all of it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One look."""
 
@@ -121,6 +162,8 @@ class Snapshot:
     cost: CostSnapshot
     where: str = ""
     """The cloud, in words."""
+    drift: DriftSnapshot | None = None
+    """None until it was looked for."""
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``mcig monitor --json`` prints."""
@@ -143,11 +186,24 @@ class Snapshot:
             ),
             _of(CostSnapshot, data["cost"]),
             str(data.get("where", "")),
+            None if data.get("drift") is None else _drift(data["drift"]),
         )
 
 
 def _of(kind: Any, data: Mapping[str, Any]) -> Any:
     return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})
+
+
+def _brief(value: object) -> str:
+    if value is None:
+        return "not set"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _drift(data: Mapping[str, Any]) -> DriftSnapshot:
+    found = (_of(DriftedSnapshot, {**one, "changes": tuple(one["changes"])}) for one in data["resources"])
+    return DriftSnapshot(tuple(found), data["reason"])
 
 
 def _tuples(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.clients.kinds import DEPLOYMENT, POD
 from backend.errors import McigError
+from backend.monitor.drift import DriftLook
 from backend.monitor.gateway import GatewayLook
 from backend.monitor.objects import lost, over, pod_seen, why
 from backend.monitor.pages import RUNNING, WAITING, Page, quantile, read, summed
@@ -23,15 +24,16 @@ from backend.monitor.rates import Meter, Reading, Work
 from backend.monitor.snapshot import (
     ClusterSnapshot,
     CostSnapshot,
+    DriftSnapshot,
     PodSnapshot,
     Snapshot,
 )
 from backend.spec import ClusterSpec, GatewaySpec
 
 if TYPE_CHECKING:
+    from backend.address import Address
     from backend.clients import Clients
     from backend.clients.kube import Kube
-    from backend.status import Address
 
 POD_LIMIT_S = 2.0
 """Seconds that one Pod's page may take."""
@@ -69,6 +71,7 @@ class Monitor:
         *,
         cost: Callable[[], Awaitable[CostSnapshot]],
         addresses: Callable[[], Awaitable[Sequence[Address]]],
+        drift: DriftLook | None = None,
         where: str = "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -76,6 +79,7 @@ class Monitor:
         self._spec = spec
         self._clients = clients
         self._cost = cost
+        self._drift = drift
         self._where = where
         self._clock = clock
         self._now = now
@@ -89,17 +93,24 @@ class Monitor:
 
     async def look(self) -> Snapshot:
         """Look once; rates need a second look. Raises nothing for what the world does."""
-        clusters, gateway, cost = await asyncio.gather(
-            asyncio.gather(*map(self._look_at, self._clusters)), self._gateway.look(), self._cost()
+        clusters, gateway, cost, drift = await asyncio.gather(
+            asyncio.gather(*map(self._look_at, self._clusters)), self._gateway.look(), self._cost(), self._drifted()
         )
-        return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost, self._where)
+        return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost, self._where, drift)
 
     async def watch(self, every_s: float) -> AsyncIterator[Snapshot]:
         """Look again and again, so many seconds from one beginning to the next, later when a look takes longer."""
-        while True:
-            began = self._clock()
-            yield await self.look()
-            await asyncio.sleep(max(0.0, every_s - (self._clock() - began)))
+        try:
+            while True:
+                began = self._clock()
+                yield await self.look()
+                await asyncio.sleep(max(0.0, every_s - (self._clock() - began)))
+        finally:
+            if self._drift is not None:
+                await self._drift.close()
+
+    async def _drifted(self) -> DriftSnapshot | None:
+        return None if self._drift is None else await self._drift()
 
     async def _look_at(self, cluster: _Cluster) -> ClusterSnapshot:
         kube = self._clients.kube(cluster.spec.name)

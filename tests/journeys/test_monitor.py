@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults import FAULTS
 from tests.journeys.terminal import Terminal
+from tests.journeys.traffic import Serving
 
-FAULTS = {
-    "membership-lost-connection region=us-east4": {"membership-lost"},
-    "gateway-misconfigured": {"pool-extension-missing"},
-    "metric-missing region=us-east4": {"metric-missing"},
-    "pod-crashloop region=europe-west3": {"crash-loop"},
-    "region-down region=us-east4": {"cluster-unreachable"},
-}
-"""Fault -> rows of the table of causes that `mcig status` names while it plays."""
+NEAR = "europe-west3"
 PATIENCE_S = 30.0
 
 
@@ -45,9 +45,10 @@ def test_what_breaks_is_told_with_cause_and_fix_and_heals(terminal: Terminal, tm
     assert "gateway healthy" in told
     assert terminal.mcig("replay", str(path), "--json").lines[0] == json.loads(path.read_text())
 
-    for fault, expected in FAULTS.items():
-        terminal.mcig("emulator", "fault", "add", *fault.split())
-        until(terminal, expected, fault)
+    for faults, expected in FAULTS.items():
+        for fault in faults:
+            terminal.mcig("emulator", "fault", "add", *fault.split())
+        until(terminal, {expected}, ", ".join(faults))
         terminal.mcig("emulator", "fault", "clear")
     terminal.mcig("apply", "rehearsal", "--yes")
     until(terminal, set(), "no fault")
@@ -62,3 +63,43 @@ def until(terminal: Terminal, expected: set[str], what: str) -> None:
         if expected <= found if expected else not found:
             return
     raise AssertionError(f"with {what}: {sorted(found)} in the place of {sorted(expected)}")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the gateway's process in /proc")
+def test_shares_are_what_the_pods_say_and_need_no_gateway(terminal: Terminal, tmp_path: Path) -> None:
+    serving = Serving(terminal)
+    pods = serving.kubectl("gke-east", "get", "pods", "-l", "app=vllm-llama3-8b-instruct", "-o", "name").split()
+    prompt = tmp_path / "prompt.json"
+    prompt.write_text(json.dumps({"model": "food-review-1", "prompt": "pizza", "max_tokens": 2}))
+    path = f"/api/v1/namespaces/default/{pods[0].replace('pod/', 'pods/')}:8000/proxy/v1/completions"
+    with stopped_gateway(terminal), ThreadPoolExecutor(1) as beside:
+        assert serving.asked(NEAR) == {0: 1}
+        look = beside.submit(terminal.mcig, "monitor", "rehearsal", "--once", "--json", "--every", "4")
+        while not look.done():
+            serving.kubectl("gke-east", "create", "--raw", path, "-f", str(prompt))
+        shares = {cluster["name"]: cluster["share"] for cluster in look.result().document["clusters"]}
+    assert shares == {"gke-west": 0, "gke-east": 1}
+    serving.until(lambda: serving.asked(NEAR) == {200: 1})
+
+
+@contextmanager
+def stopped_gateway(terminal: Terminal) -> Iterator[None]:
+    """Hold the Envoy of the terminal's emulated cloud meanwhile."""
+    home = terminal.environ["MCIG_HOME"]
+    processes = (each for each in Path("/proc").iterdir() if each.name.isdigit())
+    (envoy,) = (int(each.name) for each in processes if is_gateway(each, home))
+    os.kill(envoy, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(envoy, signal.SIGCONT)
+
+
+def is_gateway(process: Path, home: str) -> bool:
+    """Whether a process is the Envoy of an emulated cloud."""
+    try:
+        command = (process / "cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return False
+    return command[0].endswith("/envoy") and any(word.startswith(home) for word in command)

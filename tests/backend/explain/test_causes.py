@@ -43,6 +43,9 @@ GATEWAY = 'GWCER104: HTTPRoute "default/r" is misconfigured, err:'
         ("metric: its metrics name no KV cache", "metric-missing"),
         ("cannot list pods on gke-west: no answer from the cluster's API server", "cluster-unreachable"),
         ("drained: my-backend-policy gives it no capacity", "drained"),
+        ("drifted: spec.default.config.port of the health check is 9 and should be 8000", "drifted"),
+        ("absent: objective@gke-east", "absent"),
+        ("unwanted: node-pool/gke-east/old", "unwanted"),
     ],
 )  # fmt: skip
 def test_what_is_said_is_known(text: str, name: str) -> None:
@@ -58,7 +61,7 @@ def test_a_fix_names_the_stack_and_the_cluster() -> None:
 
 
 def test_every_row_says_something_and_fills_all_its_names() -> None:
-    names = dict.fromkeys(("stack", "project", "cluster", "region", "namespace", "pod", "config"), "x")
+    names = dict.fromkeys(("stack", "project", "cluster", "region", "namespace", "pod", "config", "resource"), "x")
     assert len({row.name for row in TABLE}) == len(TABLE)
     for row in TABLE:
         filled = row.filled(names)

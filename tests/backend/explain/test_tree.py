@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.explain import Node, State, explain
 from backend.explain.evidence import ClusterEvidence, Evidence, Silence
-from backend.monitor import ConditionSnapshot
+from backend.monitor import ConditionSnapshot, DriftedSnapshot, DriftSnapshot
 from backend.spec import GatewaySpec
 from tests.backend.monitor import snapshots
 
@@ -52,7 +52,7 @@ def test_a_stack_that_is_well_has_no_leaf_to_tell_of(spec: GatewaySpec) -> None:
     tree = explain(spec, "demo-project", evidence(spec))
     assert tree.state is State.READY
     assert [child.name for child in tree.children] == [
-        "fleet", "gateway", "gke-west (europe-west3)", "gke-east (us-east4)",
+        "fleet", "gateway", "gke-west (europe-west3)", "gke-east (us-east4)", "specification",
     ]  # fmt: skip
 
 
@@ -126,3 +126,26 @@ def test_the_tree_as_json_has_the_reasons_of_what_is_not_ready_only(spec: Gatewa
     fleet = data["children"][0]["children"]
     assert fleet[0]["fix"] == "`mcig apply two-regions --only fleet-ingress`".replace("two-regions", spec.name)
     assert "fix" not in fleet[1]
+
+
+def test_drift_is_told_with_the_step_that_mends_it(spec: GatewaySpec) -> None:
+    change = {"field": "spec.default.timeoutSec", "before": 30, "after": None}
+    found = leaves(
+        spec,
+        drift=DriftSnapshot(
+            (DriftedSnapshot("backend-policy", "drifted", (change,)), DriftedSnapshot("objective@gke-east", "absent"))
+        ),
+    )
+    assert {name: leaf.known_as for name, leaf in found.items()} == {
+        "backend-policy": "drifted",
+        "objective@gke-east": "absent",
+    }
+    assert found["backend-policy"].said == "drifted: spec.default.timeoutSec is 30 and should be not set"
+    assert f"`mcig apply {spec.name} --only backend-policy`" in found["backend-policy"].fix
+
+
+def test_many_that_are_absent_are_one_leaf_and_unread_ones_are_none(spec: GatewaySpec) -> None:
+    absent = tuple(DriftedSnapshot(f"step-{number}", "absent") for number in range(20))
+    found = leaves(spec, drift=DriftSnapshot(absent, "gke-west: no answer within 8 s"))
+    assert list(found) == ["20 resources"]
+    assert found["20 resources"].said == "absent: step-0, step-1, step-2 and 17 more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.monitor.pages import FINISHED, GENERATED, TTFT, Page
+from backend.monitor.pages import FINISHED, GENERATED, RUNNING, TTFT, WAITING, Page
 from backend.monitor.rates import Meter, Reading
 
 
@@ -60,3 +60,31 @@ def test_a_pod_that_did_not_answer_has_no_rate_until_it_did_again() -> None:
     work = meter.work
     assert work is not None
     assert work.tokens_per_s == 10
+
+
+def busy(finished: float, running: float, waiting: float = 0.0) -> Page:
+    return Page({RUNNING: running, WAITING: waiting}, {GENERATED: 0.0, FINISHED: finished})
+
+
+def rate(*pages: Page) -> float | None:
+    meter = Meter()
+    for number, each in enumerate(pages):
+        meter.take(Reading(number * 2.0, each))
+    return None if meter.work is None else meter.work.requests_per_s
+
+
+def test_a_request_counts_when_it_comes_and_not_when_it_ends() -> None:
+    assert rate(busy(0, 0), busy(0, 6, 2)) == 4
+    assert rate(busy(0, 0), busy(0, 6, 2), busy(8, 0)) == 2
+
+
+def test_after_a_restart_what_is_under_way_is_new() -> None:
+    assert rate(busy(90, 40), busy(1, 3)) == 2
+
+
+def test_requests_that_vanish_uncounted_give_no_negative_rate() -> None:
+    assert rate(busy(5, 40), busy(5, 0)) == 0
+
+
+def test_without_gauges_those_that_ended_count() -> None:
+    assert rate(page(0), busy(4, 30)) == 2
