@@ -18,7 +18,7 @@ import signal
 import sys
 from pathlib import Path
 
-from backend.emulator.control import process_start
+from backend.emulator.processes import process_start, raise_descriptor_limit
 
 _log = logging.getLogger("backend.emulator")
 NEEDED_SOON = (
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jitter", type=float, default=1.0)
     options = parser.parse_args(argv)
     os.umask(0o077)
+    raise_descriptor_limit()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (options.home / "emulator.lock").open("w") as lock:

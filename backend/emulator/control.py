@@ -17,12 +17,32 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from backend.emulator.instance import EmulatorError, Instance, call
+from backend.emulator.processes import collect, end_group, group_alive, process_start, started
+
+__all__ = [
+    "ACCOUNT",
+    "PROJECT",
+    "EmulatorError",
+    "Instance",
+    "add_fault",
+    "clear_faults",
+    "environment",
+    "fault_kinds",
+    "faults",
+    "find",
+    "process_start",
+    "put_setting",
+    "reset",
+    "settings",
+    "start",
+    "status",
+    "stop",
+]
 
 PROJECT = "demo-project"
 ACCOUNT = "rehearsal@example.com"
@@ -31,7 +51,6 @@ _STATUS_TIMEOUT_S = 2.0
 _CALL_TIMEOUT_S = 30.0
 _POLL_S = 0.02
 _FORCED_S = 2.0
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _CLOUDSDK_PREFIXES = {
     "CONTAINER": "container/",
     "GKEHUB": "gkehub/",
@@ -42,47 +61,6 @@ _CLOUDSDK_PREFIXES = {
     "CLOUDBILLING": "cloudbilling/",
     "COMPUTE": "compute/v1/",
 }
-
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-"""Emulators that this process started: it has to collect them when they end."""
-
-
-class EmulatorError(Exception):
-    """The emulator could not be started, asked or stopped; `fix` says what to do about it."""
-
-    def __init__(self, message: str, fix: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fix = fix
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A running emulator."""
-
-    url: str
-    """Root of its Google APIs."""
-    token: str = field(repr=False)
-    """Bearer token that all its APIs ask for."""
-    pid: int
-    started: float
-    """Unix time of its start."""
-    ca_file: Path
-    """Certificate authority of its Kubernetes API servers, PEM."""
-    home: Path
-
-
-def process_start(pid: int) -> str | None:
-    """What tells this process from a later one with the same id; None when there is none."""
-    stat = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self/stat").exists():
-        with contextlib.suppress(OSError):
-            state, *rest = stat.read_text().rpartition(")")[2].split()
-            return None if state == "Z" else rest[18]
-        return None
-    found = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
 
 
 def find(home: Path) -> Instance | None:
@@ -102,7 +80,7 @@ def find(home: Path) -> Instance | None:
         home=home,
     )
     try:
-        answer = _call(instance, "GET", "status", _STATUS_TIMEOUT_S)
+        answer = call(instance, "GET", "status", _STATUS_TIMEOUT_S)
     except EmulatorError:
         return None
     return instance if answer.get("pid") == instance.pid else None
@@ -119,7 +97,7 @@ def start(
     """
     _check_envoy()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _collect()
+    collect()
     with _only_starter(home, wait_s):
         if running := find(home):
             return running
@@ -128,7 +106,7 @@ def start(
         log = home / "emulator.log"
         before = log.stat().st_size if log.exists() else 0
         process = _spawn(home, log, speed=speed, seed=seed, port=port, jitter=jitter)
-        _children[process.pid] = process
+        started(process)
         deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -139,7 +117,7 @@ def start(
             if instance := find(home):
                 return instance
             time.sleep(_POLL_S)
-        _end_group(process.pid, signal.SIGKILL)
+        end_group(process.pid, signal.SIGKILL)
         process.wait()
         raise EmulatorError(
             f"The emulator was not healthy after {wait_s:g} s.{_last_words(log, before)}",
@@ -149,55 +127,61 @@ def start(
 
 def status(instance: Instance) -> dict[str, Any]:
     """What it is and holds: pid, url, speed, seed, started, resources, faults, doors, ca. Raises EmulatorError."""
-    return _call(instance, "GET", "status", _CALL_TIMEOUT_S)
+    return call(instance, "GET", "status", _CALL_TIMEOUT_S)
 
 
 def reset(instance: Instance) -> None:
     """Empty its world. Raises EmulatorError."""
-    _call(instance, "POST", "reset", _CALL_TIMEOUT_S)
+    call(instance, "POST", "reset", _CALL_TIMEOUT_S)
 
 
 def add_fault(instance: Instance, fault: str) -> dict[str, Any]:
     """Begin to play a fault, `KIND [parameter=value ...]`, and give it as it is kept. Raises EmulatorError."""
-    return _call(instance, "POST", "faults", _CALL_TIMEOUT_S, {"fault": fault})
+    return call(instance, "POST", "faults", _CALL_TIMEOUT_S, {"fault": fault})
 
 
 def faults(instance: Instance) -> list[dict[str, Any]]:
     """The faults in the order in which they were added; `left` is how often one still plays. Raises EmulatorError."""
-    found: list[dict[str, Any]] = _call(instance, "GET", "faults", _CALL_TIMEOUT_S)["faults"]
+    found: list[dict[str, Any]] = call(instance, "GET", "faults", _CALL_TIMEOUT_S)["faults"]
+    return found
+
+
+def fault_kinds(instance: Instance) -> dict[str, dict[str, Any]]:
+    """The faults that it can play by name: what each `does`, and its `parameters`. Raises EmulatorError."""
+    found: dict[str, dict[str, Any]] = call(instance, "GET", "faults", _STATUS_TIMEOUT_S)["kinds"]
     return found
 
 
 def clear_faults(instance: Instance) -> None:
     """Play no fault any more. Raises EmulatorError."""
-    _call(instance, "DELETE", "faults", _CALL_TIMEOUT_S)
+    call(instance, "DELETE", "faults", _CALL_TIMEOUT_S)
 
 
 def put_setting(instance: Instance, setting: str) -> dict[str, Any]:
     """Set `PATH=VALUE` in the world, `usual` takes it back; gives path and value. Raises EmulatorError."""
     example = "Mend it, for example: mcig emulator set quota.us-east4.PREEMPTIBLE_NVIDIA_H100_GPUS=4"
-    return _call(instance, "POST", "settings", _CALL_TIMEOUT_S, {"setting": setting}, mend=example)
+    return call(instance, "POST", "settings", _CALL_TIMEOUT_S, {"setting": setting}, mend=example)
 
 
 def settings(instance: Instance) -> dict[str, Any]:
     """What is set (`settings`, of path and value) and what can be (`forms`, of form and does). Raises EmulatorError."""
-    return _call(instance, "GET", "settings", _CALL_TIMEOUT_S)
+    return call(instance, "GET", "settings", _CALL_TIMEOUT_S)
 
 
 def stop(instance: Instance, wait_s: float = 20.0) -> None:
     """End it and return when it and its children are gone, by force after `wait_s` seconds. Raises EmulatorError."""
     identity = process_start(instance.pid)
     with contextlib.suppress(EmulatorError):
-        _call(instance, "POST", "stop", _STATUS_TIMEOUT_S)
+        call(instance, "POST", "stop", _STATUS_TIMEOUT_S)
     if identity is None:
         return
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
-            _end_group(instance.pid, number)
+            end_group(instance.pid, number)
         deadline = time.monotonic() + (wait_s if number is None else _FORCED_S)
         while time.monotonic() < deadline:
-            _collect()
-            if process_start(instance.pid) != identity and not _group_alive(instance.pid):
+            collect()
+            if process_start(instance.pid) != identity and not group_alive(instance.pid):
                 return
             time.sleep(_POLL_S)
     raise EmulatorError(
@@ -234,49 +218,6 @@ def environment(instance: Instance) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
-
-
-def _call(
-    instance: Instance,
-    method: str,
-    name: str,
-    timeout_s: float,
-    body: dict[str, Any] | None = None,
-    *,
-    mend: str = "Mend it, for example: mcig emulator fault add stockout zone=europe-west3-c",
-) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310 the address is the emulator's own, on loopback
-        f"{instance.url}/emulator/v1/{name}",
-        method=method,
-        headers={"Authorization": f"Bearer {instance.token}"},
-        data=None if body is None else json.dumps(body).encode(),
-    )
-    try:
-        with _DIRECT.open(request, timeout=timeout_s) as answer:
-            told: dict[str, Any] = json.loads(answer.read())
-            return told
-    except urllib.error.HTTPError as error:
-        with error:
-            raise EmulatorError(*_refused(error, name, instance, mend)) from None
-    except (OSError, ValueError) as error:
-        raise EmulatorError(
-            f"The emulator at {instance.url} did not answer {name}: {error}",
-            f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",
-        ) from None
-
-
-def _refused(error: urllib.error.HTTPError, name: str, instance: Instance, mend: str) -> tuple[str, str]:
-    """What an error answer says, and what to do about it."""
-    try:
-        message = str(json.loads(error.read())["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        message = str(error)
-    if error.code == 400:
-        return message, mend
-    return (
-        f"The emulator at {instance.url} did not answer {name}: {message}",
-        f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",
-    )
 
 
 def _spawn(home: Path, log: Path, *, speed: float, seed: int, port: int, jitter: float) -> subprocess.Popen[bytes]:
@@ -331,13 +272,6 @@ def _check_port(port: int) -> None:
             ) from None
 
 
-def _collect() -> None:
-    """Take note of those of our own emulators that have ended."""
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            _children.pop(pid, None)
-
-
 def _check_envoy() -> None:
     if importlib.util.find_spec("envoy") is None:
         raise EmulatorError(
@@ -355,26 +289,3 @@ def _last_words(log: Path, since: int) -> str:
         said = [line for line in lines if line.strip("^~ ")]
         return f" It said: {said[-1]}" if said else ""
     return ""
-
-
-def _end_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
-
-
-def _group_alive(group: int) -> bool:
-    """Whether a process of the group still runs; one that only waits to be collected by its parent does not."""
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    processes = Path("/proc")
-    if not (processes / "self" / "stat").exists():
-        return True
-    for entry in processes.iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                state, _parent, its_group, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(its_group) == group and state != "Z":
-                    return True
-    return False

@@ -88,6 +88,11 @@ class FaultError(ValueError):
     """A fault that cannot be; the text says what can."""
 
 
+def kinds() -> Json:
+    """What can be played by name: what it does, and what can be said of it."""
+    return {name: {"does": kind.does, "parameters": sorted(kind.parameters)} for name, kind in KINDS.items()}
+
+
 def parse(text: str) -> Json:
     """Read `KIND [parameter=value ...]`; raises FaultError."""
     name, *words = text.split() or [""]

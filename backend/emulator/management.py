@@ -88,7 +88,7 @@ def add_management_api(app: web.Application, emulator: Emulator) -> None:
         return {"stopping": True}
 
     async def list_faults(_request: web.Request) -> Json:
-        return {"faults": faults.listed(emulator.world)}
+        return {"faults": faults.listed(emulator.world), "kinds": faults.kinds()}
 
     async def add_fault(request: web.Request) -> Json:
         wanted = await request.json()

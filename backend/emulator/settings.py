@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from backend.emulator.google import geography
 from backend.emulator.world import World
@@ -26,9 +26,18 @@ ROLES = ("read", "write", "fineGrained", "fineGrained-no-gated")
 """What a Hugging Face token may do; the last one lacks the permission for gated repositories."""
 POLICIES = ("allow", "deny", "enforced", "not-enforced", "in:europe-locations")
 """What a policy may say; the last one is an example of places that alone are allowed."""
+REAL_MODEL, ON, OFF = "real-model", "on", "off"
+"""The setting by which a small real model answers prompts, and its values."""
 MOST_MACHINES = 20_000
 _VERSION = re.compile(r"1\.\d+\.\d+-gke\.\d+")
 _PERMISSION = re.compile(r"[a-z]\w*\.[a-zA-Z]\w*\.[a-zA-Z]\w*")
+
+
+class Tables(Protocol):
+    """What reading a setting needs of a world."""
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]: ...
 
 
 class SettingError(ValueError):
@@ -119,6 +128,14 @@ def _policy(_: Mapping[str, str], text: str) -> str:
     return text
 
 
+def _real_model(path: Mapping[str, str], text: str) -> str:
+    from backend.emulator.realmodel.weights import missing
+
+    if text == ON and (lacking := missing()) is not None:
+        raise SettingError(f"the real model cannot answer: {lacking}")
+    return _one_of(ON, OFF)(path, text)
+
+
 def _machines(path: Mapping[str, str], text: str) -> str:
     _known_zone(path["zone"])
     if not text.isdecimal() or int(text) > MOST_MACHINES:
@@ -189,6 +206,10 @@ SETTINGS: tuple[Setting, ...] = (
         "machines.ZONE=N", "machine types that a zone has beside the known ones, for a long list",
         re.compile(r"machines\.(?P<zone>[a-z0-9-]+)"), _machines,
     ),
+    Setting(
+        f"{REAL_MODEL}={ON}|{OFF}", "whether a small real language model on this machine answers, one prompt at a time",
+        re.compile(re.escape(REAL_MODEL)), _real_model,
+    ),
 )  # fmt: skip
 """All that can be set."""
 
@@ -231,7 +252,7 @@ def _keep(world: World, setting: Setting, path: str, parts: Mapping[str, str], v
         table[key] = kept
 
 
-def value(world: World, path: str) -> str | None:
+def value(world: Tables, path: str) -> str | None:
     """What a path of the table `settings` is set to; None where it is as usual."""
     found: str | None = world.tables["settings"].get(path)
     return found

@@ -24,8 +24,9 @@ import aiohttp
 import uvloop
 
 from backend.emulator.serving.balance import Gauge, Terms
-from backend.emulator.serving.engine import Latency
-from backend.emulator.serving.envoy import Backend, Frontend, GatewayDataPlane
+from backend.emulator.serving.envoy import GatewayDataPlane
+from backend.emulator.serving.frontends import Backend, Frontend
+from backend.emulator.serving.generation import Latency
 from backend.emulator.serving.loads import series
 from backend.emulator.serving.modelserver_client import ModelServerProcess
 

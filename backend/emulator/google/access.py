@@ -10,6 +10,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from backend.emulator import faults, settings
+from backend.emulator.google.routing import KNOWN
+from backend.emulator.google.steps import step_of
 from backend.emulator.world import World
 
 CALLER = "user:rehearsal@example.com"
@@ -115,21 +117,16 @@ def held(world: World, permission: str) -> bool:
 
 
 def _refused(world: World) -> frozenset[str]:
-    from backend.emulator.google.app import ROUTES
-    from backend.emulator.google.refusals import step_of
-
     steps = {
         fault.get("step") for fault in faults.playing(world, "permission-denied") if "/" not in fault.get("step", "")
     }
-    whole = [route for route in ROUTES if None in steps or step_of(route, {}, {})[0] in steps]
+    whole = [route for route in KNOWN if None in steps or step_of(route, {}, {})[0] in steps]
     return frozenset(route.permission for route in whole)
 
 
 def known_permissions() -> list[str]:
     """Every permission that a call of the emulated cloud asks for, and those inside clusters, by name."""
-    from backend.emulator.google.app import ROUTES
-
-    asked = {route.permission for route in ROUTES if route.permission}
+    asked = {route.permission for route in KNOWN if route.permission}
     return sorted(asked | {f"container.{kind}.{verb}" for kind in _KINDS for verb in _VERBS} | _OTHERS)
 
 

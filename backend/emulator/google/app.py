@@ -38,14 +38,27 @@ from backend.emulator.google import (
     refusals,
     schema,
     serviceusage,
+    subnetwork_changes,
     subnetworks,
+    upgrades,
 )
 from backend.emulator.google.errors import ApiError, invalid, permission_denied, service_disabled, unauthenticated
 from backend.emulator.google.routing import Call, Route, find
 from backend.emulator.world import World
 
 Json = dict[str, Any]
-_EXTENDING = (advice, compute_operations, features, loadbalancing, networks, nodepool_updates, nodepools, subnetworks)
+_EXTENDING = (
+    advice,
+    compute_operations,
+    features,
+    loadbalancing,
+    networks,
+    nodepool_updates,
+    nodepools,
+    subnetwork_changes,
+    subnetworks,
+    upgrades,
+)
 """Modules that add their calls to another module's table."""
 ROUTES: tuple[Route, ...] = (
     *serviceusage.routes,

@@ -11,14 +11,14 @@ from backend.emulator.google import access
 from backend.emulator.world import World
 
 if TYPE_CHECKING:
-    from backend.emulator.kube.cluster import ClusterFeatures
+    from backend.emulator.kube.managed import ClusterFeatures
 
 Json = dict[str, Any]
 
 
 def features(row: Json) -> ClusterFeatures:
     """Which of GKE's own kinds a cluster has."""
-    from backend.emulator.kube.cluster import ClusterFeatures
+    from backend.emulator.kube.managed import ClusterFeatures
 
     return ClusterFeatures(
         gateway_api=row["networkConfig"]["gatewayApiConfig"].get("channel") == "CHANNEL_STANDARD",

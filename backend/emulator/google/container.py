@@ -8,6 +8,7 @@ cluster is RUNNING until it is deleted.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from backend.emulator.google import geography, networks, operations, quota, schema
@@ -42,6 +43,8 @@ _DOING = {
     "node-pool.resize": "resizing a node pool of",
     "node-pool.update": "updating a node pool of",
     "cluster.label": "updating",
+    "cluster.upgrade": "upgrading",
+    "node-pool.upgrade": "upgrading a node pool of",
 }
 _UPDATES = {
     "desiredGatewayApiConfig": ("networkConfig", "gatewayApiConfig"),
@@ -54,6 +57,10 @@ _UPDATES = {
     "desiredControlPlaneEndpointsConfig": ("controlPlaneEndpointsConfig",),
 }
 routes = Routes(SERVICE, "/container/v1")
+Change = Callable[[Call, Json, Json], Json]
+CHANGES: dict[str, Change] = {}
+"""Fields of an update that are more than a value in the cluster's row: what begins each change and shows its operation,
+given the call, the row and the update."""
 
 
 def location_of(call: Call, *, anywhere: bool = False) -> str:
@@ -231,9 +238,11 @@ def update_cluster(call: Call) -> Json:
             f"Only one update can be applied to a cluster with each request, not {', '.join(sorted(update))}."
         )
     field = max(update, key=lambda one: one != "desiredNodePoolId")
-    if field not in _UPDATES:
+    if field not in _UPDATES and field not in CHANGES:
         raise ApiError(501, f"The emulated Kubernetes Engine does not update {field}.")
     refuse_if_busy(world, row)
+    if field in CHANGES:
+        return CHANGES[field](call, row, update)
     row["status"] = "RECONCILING"
     return begin(world, "cluster.update", row, "UPDATE_CLUSTER", field=field, value=update[field])
 

@@ -20,6 +20,7 @@ from backend.emulator.google.errors import (
     service_disabled,
 )
 from backend.emulator.google.routing import Route
+from backend.emulator.google.steps import step_of
 from backend.emulator.world import World
 
 Json = dict[str, Any]
@@ -106,27 +107,6 @@ def repeated(world: World, route: Route, method: str, path: Mapping[str, str], b
             faults.spend(world, fault)
             return ApiError(409, f"Already exists: {_full(world, path, step, name)}.")
     return None
-
-
-def step_of(route: Route, path: Mapping[str, str], body: Json) -> tuple[str, str]:
-    """The kind of step that a call belongs to, and the name of what it is about; empty where it names nothing."""
-    template = route.template
-    if "/nodePools" in template:
-        pool = path.get("pool") or (body.get("nodePool") or {}).get("name", "")
-        return "node-pool", f"{path.get('cluster', '')}/{pool}" if pool else ""
-    if "/clusters" in template:
-        return "cluster", path.get("cluster") or (body.get("cluster") or {}).get("name", "")
-    if "/memberships" in template:
-        return "membership", path.get("membership", "")
-    if "/features" in template:
-        return "fleet-ingress", path.get("feature", "")
-    if "/subnetworks" in template:
-        return "subnet", path.get("region", "")
-    if route.service == "serviceusage.googleapis.com":
-        return "services", ""
-    if route.service in {"iam.googleapis.com", "cloudresourcemanager.googleapis.com"}:
-        return "iam", ""
-    return route.service.partition(".")[0], ""
 
 
 _CREATED = frozenset({"cluster", "node-pool", "membership", "fleet-ingress", "subnet"})

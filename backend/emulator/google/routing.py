@@ -44,6 +44,10 @@ class Route:
     handler: Handler
 
 
+KNOWN: list[Route] = []
+"""Every call that a loaded module answers."""
+
+
 class Routes:
     """The calls of one API under one prefix."""
 
@@ -62,7 +66,9 @@ class Routes:
             for prefix in self._prefixes:
                 whole = prefix + template
                 pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/:]+)", re.escape(whole)))
-                self._routes.append(Route(self.service, method, whole, permission, pattern, handler))
+                route = Route(self.service, method, whole, permission, pattern, handler)
+                self._routes.append(route)
+                KNOWN.append(route)
             return handler
 
         return register

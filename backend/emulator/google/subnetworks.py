@@ -25,8 +25,8 @@ from backend.emulator.world import World
 
 Json = dict[str, Any]
 _AUTO_BLOCK = ipaddress.IPv4Network("10.128.0.0/9")
-_PROXY_ONLY = ("REGIONAL_MANAGED_PROXY", "GLOBAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER")
-_PURPOSES = (*_PROXY_ONLY, "PRIVATE", "PRIVATE_RFC_1918", "PRIVATE_SERVICE_CONNECT", "PRIVATE_NAT")
+PROXY_ONLY = ("REGIONAL_MANAGED_PROXY", "GLOBAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER")
+_PURPOSES = (*PROXY_ONLY, "PRIVATE", "PRIVATE_RFC_1918", "PRIVATE_SERVICE_CONNECT", "PRIVATE_NAT")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _FIELDS = frozenset(
     {
@@ -39,11 +39,11 @@ _FIELDS = frozenset(
 )  # fmt: skip
 
 
-def _invalid(field: str, value: Any, why: str) -> ApiError:
+def refused(field: str, value: Any, why: str) -> ApiError:
     return ApiError(400, f"Invalid value for field 'resource.{field}': '{value}'. {why}", reason="invalid")
 
 
-def _fingerprint(subnet: Json) -> str:
+def fingerprint(subnet: Json) -> str:
     fields = {name: value for name, value in subnet.items() if name != "fingerprint"}
     return base64.b64encode(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()[:8]).decode()
 
@@ -78,9 +78,9 @@ def _with_pods(world: World, region: str, subnet: Json) -> Json:
         and one["network"] == networks.bare(subnet["network"])
     ]
     if not ranges:
-        return subnet if "fingerprint" in subnet else subnet | {"fingerprint": _fingerprint(subnet)}
+        return subnet if "fingerprint" in subnet else subnet | {"fingerprint": fingerprint(subnet)}
     shown = subnet | {"secondaryIpRanges": [*subnet.get("secondaryIpRanges", ()), *ranges]}
-    return shown | {"fingerprint": _fingerprint(shown)}
+    return shown | {"fingerprint": fingerprint(shown)}
 
 
 def ranges(world: World, network: str = networks.DEFAULT) -> Iterator[tuple[ipaddress.IPv4Network, str, str]]:
@@ -110,7 +110,7 @@ def _of_region(world: World, region: str) -> list[Json]:
     return [*given, *(_with_pods(world, region, subnet) for subnet in own)]
 
 
-def _get(call: Call) -> Json:
+def found(call: Call) -> Json:
     region, name = call.path["region"], call.path["subnet"]
     for subnet in _of_region(call.world, region):
         if subnet["name"] == name:
@@ -135,7 +135,7 @@ def aggregated_subnets(call: Call) -> Json:
 @routes.add("GET", "/projects/{project}/regions/{region}/subnetworks/{subnet}", "compute.subnetworks.get")
 def get_subnet(call: Call) -> Json:
     """One subnetwork."""
-    return _get(call)
+    return found(call)
 
 
 @routes.add("POST", "/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.create")
@@ -147,7 +147,7 @@ def insert_subnet(call: Call) -> Json:
         raise ApiError(400, f'Invalid JSON payload received. Unknown name "{field}": Cannot find field.')
     name = str(body.get("name", ""))
     if not _NAME.fullmatch(name):
-        raise _invalid("name", name, f"Must be a match of regex '(?:{_NAME.pattern})'")
+        raise refused("name", name, f"Must be a match of regex '(?:{_NAME.pattern})'")
     if any(one["name"] == name for one in existing):
         raise ApiError(
             409, f"The resource 'projects/{world.project}/regions/{region}/subnetworks/{name}' already exists"
@@ -157,9 +157,9 @@ def insert_subnet(call: Call) -> Json:
     if network not in networks.rows(world) or not wanted.endswith(
         f"projects/{world.project}/global/networks/{network}"
     ):
-        raise _invalid("network", wanted, "The referenced network resource cannot be found.")
+        raise refused("network", wanted, "The referenced network resource cannot be found.")
     _check_purpose(body, [one for one in existing if networks.bare(one["network"]) == network])
-    cidr = _check_range(world, str(body.get("ipCidrRange", "")), network)
+    cidr = check_range(world, str(body.get("ipCidrRange", "")), network)
     purpose = body.get("purpose", "PRIVATE")
     subnet: Json = {
         "kind": "compute#subnetwork",
@@ -177,56 +177,56 @@ def insert_subnet(call: Call) -> Json:
         "purpose": purpose,
         "stackType": "IPV4_ONLY",
     }
-    if purpose in _PROXY_ONLY:
+    if purpose in PROXY_ONLY:
         subnet["role"] = body["role"]
-    subnet["fingerprint"] = _fingerprint(subnet)
+    subnet["fingerprint"] = fingerprint(subnet)
     world.tables["subnetworks"][f"{region}/{name}"] = subnet
-    return _begin(world, "insert", "subnet.create", region, name)
+    return begin(world, "insert", "subnet.create", region, name)
 
 
 def _check_purpose(body: Json, existing: list[Json]) -> None:
     purpose, role = body.get("purpose", "PRIVATE"), body.get("role", "UNSPECIFIED_ROLE")
     if purpose not in _PURPOSES:
-        raise _invalid("purpose", purpose, f"Must be one of {', '.join(_PURPOSES)}")
-    if purpose not in _PROXY_ONLY:
+        raise refused("purpose", purpose, f"Must be one of {', '.join(_PURPOSES)}")
+    if purpose not in PROXY_ONLY:
         return
     if role not in {"ACTIVE", "BACKUP"}:
-        raise _invalid("role", role, f"Subnetwork role must be specified when purpose set to {purpose}.")
+        raise refused("role", role, f"Subnetwork role must be specified when purpose set to {purpose}.")
     if "logConfig" in body:
-        raise _invalid(
+        raise refused(
             "logConfig", json.dumps(body["logConfig"]), f"Invalid field set in subnetwork with purpose {purpose}."
         )
     for one in existing:
-        if one["purpose"] in _PROXY_ONLY and (one["purpose"] != purpose or one["role"] == role):
+        if one["purpose"] in PROXY_ONLY and (one["purpose"] != purpose or one["role"] == role):
             other = one["selfLink"].removeprefix(f"{BASE}/")
             why = f"A proxy-only subnetwork '{other}' with purpose {one['purpose']} and role {one['role']} exists."
-            raise _invalid("purpose", purpose, why)
+            raise refused("purpose", purpose, why)
 
 
-def _check_range(world: World, text: str, network: str) -> ipaddress.IPv4Network:
+def check_range(world: World, text: str, network: str) -> ipaddress.IPv4Network:
     try:
         cidr = ipaddress.IPv4Network(text)
     except ValueError:
-        raise _invalid(
+        raise refused(
             "ipCidrRange", text, f"Must be a CIDR address range that is contained in the RFC1918 space: '{text}'."
         ) from None
     if not 4 <= cidr.prefixlen <= 29:
-        raise _invalid("ipCidrRange", text, "The prefix length must be between 4 and 29.")
+        raise refused("ipCidrRange", text, "The prefix length must be between 4 and 29.")
     if cidr.overlaps(_AUTO_BLOCK) and networks.automatic(world, network):
-        raise _invalid(
+        raise refused(
             "ipCidrRange", text, f"Extended subnetworks in auto subnet mode networks cannot overlap with {_AUTO_BLOCK}."
         )
     for taken, name, where in ranges(world, network):
         if cidr.overlaps(taken):
             why = f"Invalid IPCidrRange: {text} conflicts with existing subnetwork '{name}' in region '{where}'."
-            raise _invalid("ipCidrRange", text, why)
+            raise refused("ipCidrRange", text, why)
     return cidr
 
 
 @routes.add("DELETE", "/projects/{project}/regions/{region}/subnetworks/{subnet}", "compute.subnetworks.delete")
 def delete_subnet(call: Call) -> Json:
     """Delete a subnetwork that nothing uses."""
-    world, region, subnet = call.world, call.path["region"], _get(call)
+    world, region, subnet = call.world, call.path["region"], found(call)
     path = f"projects/{world.project}/regions/{region}/subnetworks/{subnet['name']}"
     if f"{region}/{subnet['name']}" not in world.tables["subnetworks"]:
         raise ApiError(400, "Cannot delete auto subnetwork from an auto subnet mode network.", reason="badRequest")
@@ -236,7 +236,7 @@ def delete_subnet(call: Call) -> Json:
         raise ApiError(400, message, reason="resourceInUseByAnotherResource")
     if next(operations.running(world, API, f"{region}/{subnet['name']}"), None):
         raise ApiError(400, f"The resource '{path}' is not ready", reason="resourceNotReady")
-    return _begin(world, "delete", "subnet.delete", region, subnet["name"])
+    return begin(world, "delete", "subnet.delete", region, subnet["name"])
 
 
 def _users(world: World, region: str, subnet: Json) -> Iterator[str]:
@@ -254,7 +254,7 @@ def _users(world: World, region: str, subnet: Json) -> Iterator[str]:
             yield cluster["selfLink"].partition("/v1/")[2]
 
 
-def _begin(world: World, kind: str, what: str, region: str, name: str) -> Json:
+def begin(world: World, kind: str, what: str, region: str, name: str) -> Json:
     target = link(world, f"regions/{region}/subnetworks/{name}")
     record = operations.start(
         world, api=API, location=region, what=what, key=f"{region}/{name}", type=kind, target=target
@@ -265,9 +265,9 @@ def _begin(world: World, kind: str, what: str, region: str, name: str) -> Json:
 @operations.effect("subnet.create")
 def _created(world: World, record: Json) -> None:
     subnet = world.tables["subnetworks"][record["key"]]
-    if subnet["purpose"] in _PROXY_ONLY:
+    if subnet["purpose"] in PROXY_ONLY:
         subnet["state"] = "READY"
-        subnet["fingerprint"] = _fingerprint(subnet)
+        subnet["fingerprint"] = fingerprint(subnet)
 
 
 @operations.effect("subnet.delete")

@@ -8,16 +8,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable
-from typing import Any, Protocol
 
 from aiohttp import web
 
 from backend.emulator.kube import access, answers, body, discovery, errors, openapi, options, paging, target
 from backend.emulator.kube.events import EVENTS, expire
 from backend.emulator.kube.nodeproxy import NodeProxy
+from backend.emulator.kube.reached import Serving
 from backend.emulator.kube.scale import scale_of
-from backend.emulator.kube.store import Store
 from backend.emulator.kube.target import Target
 from backend.emulator.kube.watching import watch
 from backend.emulator.kube.writing import Writer
@@ -32,36 +30,6 @@ _NO_FORWARDING = (
     "port-forward speaks SPDY, also inside a WebSocket, and that is not emulated; "
     "ask the Pod through the proxy instead: kubectl get --raw /api/v1/namespaces/NAMESPACE/pods/NAME:PORT/proxy/PATH"
 )
-
-
-class Serving(Protocol):
-    """What the API server needs to know of its cluster."""
-
-    key: str
-    version: str
-    store: Store
-    unreported: Callable[[], tuple[str, ...]]
-    """Names of metrics that no process behind a Pod reports."""
-    down: Callable[[], bool]
-    """Whether nobody reaches the cluster: connections break off without an answer."""
-
-    @property
-    def token(self) -> str:
-        """The bearer token that is let in."""
-        ...
-
-    def seen(self) -> None:
-        """A request arrived."""
-        ...
-
-    def denies(self, permission: str) -> bool:
-        """Whether an IAM permission such as ``container.pods.exec`` is taken away from the caller."""
-        ...
-
-    @property
-    def kubelet(self) -> Any:
-        """Who runs the Pods' processes, or None."""
-        ...
 
 
 class ApiServer:

@@ -11,13 +11,13 @@ import hashlib
 import hmac
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from backend.emulator.kube import managed
 from backend.emulator.kube.api import ApiServer
+from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.kube.objects import Object
 from backend.emulator.kube.pki import Authority
 from backend.emulator.kube.registry import CRDS
@@ -45,19 +45,6 @@ class WorldLike(Protocol):
     def touch(self) -> None:
         """Something changed."""
         ...
-
-
-@dataclass(frozen=True)
-class ClusterFeatures:
-    """Which of GKE's own CustomResourceDefinitions are installed.
-
-    ``gateway_api``: Gateway API, InferencePool and networking.gke.io; ``hpa_performance``: AutoscalingMetric;
-    ``managed_prometheus``: monitoring.googleapis.com.
-    """
-
-    gateway_api: bool
-    managed_prometheus: bool
-    hpa_performance: bool
 
 
 class KubeCluster:
@@ -164,12 +151,18 @@ class KubeCluster:
         """Puts dumped objects in place of all that is here."""
         self.store.load(data)
 
-    def install(self, features: ClusterFeatures) -> None:
-        """Installs the CustomResourceDefinitions of features that were turned on after the cluster was created."""
-        self.features = features
+    def install(self, features: ClusterFeatures, version: str = "") -> None:
+        """Installs the CustomResourceDefinitions of features that were turned on after the cluster was created.
+
+        With another ``version`` the control plane is upgraded to it, and its definitions take the forms of that one.
+        """
+        self.features, self.version = features, version or self.version
         for crd in managed.definitions(features, self.version):
-            if self.store.get(CRDS, None, crd["metadata"]["name"]) is None:
+            live = self.store.get(CRDS, None, crd["metadata"]["name"])
+            if live is None:
                 self.store.create(CRDS, crd, manager=_ADDON)
+            elif version:
+                self.store.replace(CRDS, {**live, "spec": crd["spec"]}, manager=_ADDON)
 
     def _seed(self) -> None:
         for name in NAMESPACES:

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-if TYPE_CHECKING:
-    from backend.emulator.kube.cluster import ClusterFeatures
-
 _POD_FORM_FROM = (1, 35)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class ClusterFeatures:
+    """Which of GKE's own CustomResourceDefinitions are installed.
+
+    ``gateway_api``: Gateway API, InferencePool and networking.gke.io; ``hpa_performance``: AutoscalingMetric;
+    ``managed_prometheus``: monitoring.googleapis.com.
+    """
+
+    gateway_api: bool
+    managed_prometheus: bool
+    hpa_performance: bool
 
 
 def definitions(features: ClusterFeatures, version: str) -> list[dict[str, Any]]:

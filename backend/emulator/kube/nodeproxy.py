@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -17,10 +16,8 @@ from yarl import URL
 from backend.emulator.kube import errors, remotecommand
 from backend.emulator.kube.objects import Object, Objects
 from backend.emulator.kube.options import flag, whole
+from backend.emulator.kube.reached import Serving
 from backend.emulator.kube.target import Target
-
-if TYPE_CHECKING:
-    from backend.emulator.kube.api import Serving
 
 _HOP_HEADERS = frozenset(
     {

@@ -17,8 +17,8 @@ from backend.emulator.kube.apply import Manager, applied, updated
 from backend.emulator.kube.objects import Object, Objects
 from backend.emulator.kube.plain import clone
 from backend.emulator.kube.registry import CRDS, Kind
-from backend.emulator.kube.schema import set_defaults
 from backend.emulator.kube.shape import BuiltinShape, CustomRoot, Shape
+from backend.emulator.kube.versions import desired, normal, same, served
 
 Check = Callable[[Kind, Object, Mapping[str, Any] | None], None]
 
@@ -150,7 +150,7 @@ class Store(Objects):
                 if "status" in live:
                     new["status"] = live["status"]
         new["apiVersion"], new["kind"] = live["apiVersion"], live["kind"]
-        new = _normal(kind, new)
+        new = normal(kind, new)
         who = self._manager(manager, obj, subresource=subresource)
         new = updated(self.shape(kind), live, new, who, now=self.timestamp())
         return self._change(kind, live, new, check, subresource=subresource, dry_run=dry_run)
@@ -214,7 +214,7 @@ class Store(Objects):
         meta["creationTimestamp"] = self.timestamp()
         if kind.generation:
             meta["generation"] = 1
-        new = _normal(kind, new)
+        new = normal(kind, new)
         defaults.on_create(kind, new, self.list)
         return new
 
@@ -234,7 +234,7 @@ class Store(Objects):
         new = self.commit(kind.resource, "ADDED", new, None)
         if kind.resource == CRDS:
             self.register(new)
-            new = self.set_status(CRDS, None, new["metadata"]["name"], _served(new, self.timestamp()), manager=_SERVER)
+            new = self.set_status(CRDS, None, new["metadata"]["name"], served(new, self.timestamp()), manager=_SERVER)
         return new
 
     def _change(
@@ -251,16 +251,16 @@ class Store(Objects):
             if meta.get(key) in (None, {}, []):
                 meta.pop(key, None)
         new["apiVersion"], new["kind"] = live["apiVersion"], live["kind"]
-        new = _normal(kind, new)
+        new = normal(kind, new)
         if not subresource:
             defaults.on_update(kind, new, live)
         meta = new["metadata"]
         meta.pop("generation", None)
         if "generation" in live["metadata"]:
-            meta["generation"] = live["metadata"]["generation"] + (_desired(new) != _desired(live))
+            meta["generation"] = live["metadata"]["generation"] + (desired(new) != desired(live))
         if check is not None:
             check(kind, new, live)
-        if _same(new, live):
+        if same(new, live):
             return live
         if dry_run:
             meta["resourceVersion"] = live["metadata"]["resourceVersion"]
@@ -274,55 +274,3 @@ class Store(Objects):
     def _set_finalizers(self, resource: str, live: Object, finalizers: list[str]) -> None:
         new = {**live, "metadata": {**live["metadata"], "finalizers": finalizers}}
         self.write(resource, live, new, manager=deletion.COLLECTOR)
-
-
-def _normal(kind: Kind, obj: Object) -> Object:
-    """A deep copy with the defaults of its kind."""
-    new = clone(obj)
-    if kind.custom:
-        schema = kind.schema()
-        if schema is not None:
-            set_defaults(schema, new)
-    else:
-        defaults.fill(kind, new)
-    return new
-
-
-def _desired(obj: Object) -> dict[str, Any]:
-    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
-
-
-def _same(new: Object, old: Object) -> bool:
-    """Whether two versions differ in nothing but resourceVersion and the times of managers."""
-    return _comparable(new) == _comparable(old)
-
-
-def _comparable(obj: Object) -> Object:
-    meta = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
-    managers = [
-        {key: value for key, value in entry.items() if key != "time"}
-        for entry in obj["metadata"].get("managedFields") or ()
-    ]
-    managers.sort(key=lambda one: (one["operation"], one["manager"], one["apiVersion"], one.get("subresource", "")))
-    return {**obj, "metadata": {**meta, "managedFields": managers}}
-
-
-def _served(crd: Object, now: str) -> Object:
-    conditions = [
-        {
-            "type": "NamesAccepted",
-            "status": "True",
-            "lastTransitionTime": now,
-            "reason": "NoConflicts",
-            "message": "no conflicts found",
-        },
-        {
-            "type": "Established",
-            "status": "True",
-            "lastTransitionTime": now,
-            "reason": "InitialNamesAccepted",
-            "message": "the initial names have been accepted",
-        },
-    ]
-    stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
-    return {"conditions": conditions, "acceptedNames": crd["spec"]["names"], "storedVersions": stored}

@@ -14,8 +14,9 @@ from typing import Any
 from backend.emulator.kube import cel, errors, rules
 from backend.emulator.kube.builtin import model_schema
 from backend.emulator.kube.errors import Cause
+from backend.emulator.kube.limits import check
 from backend.emulator.kube.registry import Kind
-from backend.emulator.kube.schema import Mistyped, Schema, check, missing, mistyped, prune
+from backend.emulator.kube.schema import Mistyped, Schema, missing, mistyped, prune
 
 Object = dict[str, Any]
 

@@ -74,18 +74,19 @@ def fullness(pods: Iterable[PodLoad]) -> float | None:
 
 def _pod_fullness(pod: PodLoad) -> float | None:
     terms = pod.terms
-    scaler = max(terms.scaler, 1e-6)
     if terms.mode == "CUSTOM_METRICS":
         known = pod.utilisation or {}
-        shares = [
-            known[gauge.series] / max(gauge.target * scaler, 1e-6) for gauge in terms.gauges if gauge.series in known
-        ]
+        shares = [_share(known[gauge.series], gauge.target, terms) for gauge in terms.gauges if gauge.series in known]
         return max(shares, default=None)
     if terms.mode == "IN_FLIGHT" and terms.max_in_flight:
-        return pod.in_flight / (terms.max_in_flight * scaler)
+        return _share(pod.in_flight, terms.max_in_flight, terms)
     if terms.mode == "RATE" and terms.max_rate:
-        return pod.rate / (terms.max_rate * scaler)
+        return _share(pod.rate, terms.max_rate, terms)
     return None
+
+
+def _share(used: float, most: float, terms: Terms) -> float:
+    return used / max(most * terms.scaler, 1e-6)
 
 
 def region_for(order: Sequence[str], pods: Sequence[PodLoad]) -> str | None:

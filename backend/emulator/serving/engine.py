@@ -1,8 +1,7 @@
 """The scheduler of one emulated model server: batches, KV-cache blocks, a waiting queue, and tokens at a GPU's pace.
 
 Why: what the gateway and the monitor react to (queue length, KV-cache use, latency) must come from the same causes as
-on a GPU. Time is the event loop's and always real. Figures: first token after 100 +- 20 ms, next ones every 12 +- 2 ms,
-up to twice as slow from 16 concurrent requests on (llm-d-inference-sim's latency profile of an 8B model on an H100).
+on a GPU. Time is the event loop's and always real.
 
 Invariant: the blocks in use are exactly those that the running requests' prompt and generated tokens fill; a request
 that finishes, is preempted or whose client hung up holds none.
@@ -12,83 +11,12 @@ import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
+from backend.emulator.serving.generation import Generation, Latency
+from backend.emulator.serving.kvcache import KvCache, names
 from backend.emulator.serving.vllm_args import ServerConfig
 from backend.emulator.serving.vllm_metrics import Metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How fast the emulated GPU is; seconds, as mean and standard deviation of a normal distribution."""
-
-    first_token: tuple[float, float] = (0.100, 0.020)
-    next_token: tuple[float, float] = (0.012, 0.002)
-    load_factor: float = 2.0
-    load_limit: int = 16
-
-    def slowdown(self, running: int) -> float:
-        """Factor by which `running` concurrent requests slow each other down, 1 for a single one."""
-        share = min(running - 1, self.load_limit - 1) / (self.load_limit - 1)
-        return 1 + (self.load_factor - 1) * max(0.0, share)
-
-
-@dataclass(slots=True, eq=False)
-class Generation:
-    """One prompt being answered: the request's terms, and what has been produced so far."""
-
-    tokens: Iterator[str]
-    prompt_tokens: int
-    max_tokens: int
-    on_output: Callable[[], None]
-    adapter: str | None = None
-    stop: tuple[str, ...] = ()
-    include_stop: bool = False
-    min_tokens: int = 0
-    generated: int = 0
-    finish_reason: str | None = None
-    stop_reason: str | None = None
-    arrived_at: float = 0.0
-    admitted_at: float = 0.0
-    first_due: float = 0.0
-    first_token_at: float = 0.0
-    last_token_at: float = 0.0
-    blocks: int = 0
-    _ready: list[str] = field(default_factory=list)
-    _held: str = ""
-
-    def take(self) -> str:
-        """Return the text that became ready since the last call."""
-        text = "".join(self._ready)
-        self._ready.clear()
-        return text
-
-    def append(self, token: str) -> None:
-        """Take in the next token; finishes with reason `stop` when it completes a stop string."""
-        self.generated += 1
-        if not self.stop:
-            self._ready.append(token)
-            return
-        self._held += token
-        if self.generated > self.min_tokens:
-            found = [(self._held.find(word), word) for word in self.stop if word in self._held]
-            if found:
-                at, word = min(found)
-                self._held = self._held[: at + len(word) if self.include_stop else at]
-                self.stop_reason = word
-                self.finish("stop")
-                return
-        keep = max(map(len, self.stop)) - 1
-        cut = max(0, len(self._held) - keep)
-        self._ready.append(self._held[:cut])
-        self._held = self._held[cut:]
-
-    def finish(self, reason: str) -> None:
-        """Release the text that was held back for a stop string and note why generation ended."""
-        self._ready.append(self._held)
-        self._held = ""
-        self.finish_reason = reason
 
 
 class Engine:
@@ -101,7 +29,7 @@ class Engine:
         self._rng = random.Random(seed)
         self._running: dict[Generation, None] = {}
         self._waiting: deque[Generation] = deque()
-        self._blocks_used = 0
+        self._cache = KvCache(config.gpu_blocks)
         self._slowness = 1.0
         self._halted = False
         self._timer: asyncio.Handle | None = None
@@ -121,7 +49,11 @@ class Engine:
 
     def cache_usage(self) -> float:
         """Fraction 0..1 of the KV-cache blocks in use."""
-        return self._blocks_used / self._config.gpu_blocks
+        return self._cache.usage
+
+    def prefix(self, pieces: Sequence[str | int], adapter: int = 0) -> tuple[int, ...]:
+        """The names of a prompt's full blocks, none where the server remembers no prompts."""
+        return names(pieces, self._config.block_size, adapter) if self._config.prefix_caching else ()
 
     def add(self, generation: Generation) -> None:
         """Queue a generation; its `on_output` is called whenever text is ready or it has finished."""
@@ -176,7 +108,7 @@ class Engine:
         while self._waiting and len(self._running) < self._config.max_num_seqs:
             generation = self._waiting[0]
             needed = self._blocks_for(generation.prompt_tokens + generation.generated)
-            if self._blocks_used + needed > self._config.gpu_blocks:
+            if not self._cache.fits(generation.prefix, needed):
                 break
             self._waiting.popleft()
             if generation.adapter and generation.adapter not in active and len(active) >= self._config.max_loras:
@@ -185,21 +117,35 @@ class Engine:
             if generation.adapter:
                 active.add(generation.adapter)
             self._running[generation] = None
+            generation.reused = self._reused(generation)
             generation.blocks = needed
-            self._blocks_used += needed
+            self._cache.hold(generation.prefix, needed)
             if not generation.admitted_at:
                 generation.admitted_at = now
                 self._metrics.queue_time.observe(now - generation.arrived_at)
                 self._metrics.prompt_tokens.inc(generation.prompt_tokens)
                 self._metrics.prefix_queries.inc(generation.prompt_tokens)
-            slowdown = self._latency.slowdown(len(self._running))
-            generation.first_due = now + self._normal(*self._latency.first_token) * slowdown
+                self._metrics.prefix_hits.inc(generation.reused)
+            generation.first_due = now + self._prefill(generation)
         self._waiting.extendleft(reversed(skipped))
 
     def _leave(self, generation: Generation) -> None:
         del self._running[generation]
-        self._blocks_used -= generation.blocks
+        self._cache.release(generation.prefix, generation.blocks)
         generation.blocks = 0
+
+    def _reused(self, generation: Generation) -> int:
+        """Tokens of the prompt that are in the cache; the last one is never among them, as its successor is wanted."""
+        most = (generation.prompt_tokens - 1) // self._config.block_size
+        return min(self._cache.known(generation.prefix), most) * self._config.block_size
+
+    def _prefill(self, generation: Generation) -> float:
+        """Seconds until the first token: those of a whole prompt less what is in the cache, at least one step."""
+        span = self._normal(*self._latency.first_token)
+        if generation.reused:
+            share = generation.reused / generation.prompt_tokens
+            span += share * (self._normal(*self._latency.next_token) - span)
+        return span * self._latency.slowdown(len(self._running))
 
     def _arm(self) -> None:
         """Set the timer to the next moment at which a token is due."""
@@ -246,6 +192,9 @@ class Engine:
         token = next(generation.tokens, None)
         if token is None:
             generation.finish("stop")
+        elif not token:
+            generation.first_due = now + self._normal(*self._latency.next_token)
+            return False
         else:
             if not self._reserve(generation):
                 generation.tokens = _chain(token, generation.tokens)
@@ -273,7 +222,7 @@ class Engine:
         """
         while (
             self._blocks_for(generation.prompt_tokens + generation.generated + 1) > generation.blocks
-            and self._blocks_used >= self._config.gpu_blocks
+            and self._cache.full
         ):
             youngest = next(reversed(self._running))
             self._leave(youngest)
@@ -284,7 +233,7 @@ class Engine:
         needed = self._blocks_for(generation.prompt_tokens + generation.generated + 1) - generation.blocks
         if needed > 0:
             generation.blocks += needed
-            self._blocks_used += needed
+            self._cache.grow(needed)
         return True
 
     def _count(self, generation: Generation, now: float) -> None:

@@ -6,7 +6,6 @@ are on 127.0.0.1; the ports of the doors stay the same over restarts of the emul
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -16,15 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from backend.emulator.serving.child import Child, leashed
-from backend.emulator.serving.envoy_config import Backend, Frontend, bootstrap, document, resource_files, resource_path
+from backend.emulator.serving.envoy_admin import EnvoyAdmin, rejections, version_stat
+from backend.emulator.serving.envoy_config import bootstrap, document, resource_files, resource_path
+from backend.emulator.serving.frontends import Frontend
 from backend.emulator.serving.loopback import KeptPorts, write_private
 from backend.emulator.serving.picker_client import PickerFailed, PickerProcess
 from backend.emulator.serving.seams import GatewayWorld
-
-__all__ = ["Backend", "Door", "EnvoyFailed", "EnvoyMissing", "Frontend", "GatewayDataPlane"]
 
 _START_S = 10.0
 _TAKE_OVER_S = 5.0
@@ -79,7 +76,7 @@ class GatewayDataPlane:
         self._child: Child | None = None
         self._picker = PickerProcess(self._folder, self._folder)
         self._run_folder: Path | None = None
-        self._admin: aiohttp.ClientSession | None = None
+        self._admin: EnvoyAdmin | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._health: dict[str, bool] = {}
         self._rejected: dict[str, str] = {}
@@ -120,7 +117,7 @@ class GatewayDataPlane:
                 if alive:
                     await self._picker.want(wanted)
                     files = resource_files(wanted, self._folder, doors, self.vpc_port(), self._picker.socket)
-                    self._rejected = _rejections(await self._stats())
+                    self._rejected = rejections(await self._stats())
                     await self._take_over(await asyncio.to_thread(self._write, files))
                 else:
                     await self._stop()
@@ -188,14 +185,14 @@ class GatewayDataPlane:
         command = leashed([str(binary), "-c", str(start), *options])
         self._child = await Child.start(command, env=_env(), on_line=self._note)
         self._rejected = {}
-        self._admin = aiohttp.ClientSession("http://envoy", connector=aiohttp.UnixConnector(str(admin)))
+        self._admin = EnvoyAdmin(admin)
         self._tasks = [
             asyncio.create_task(self._watch_health()),
             asyncio.create_task(self._watch_end(self._child.wait())),
             asyncio.create_task(self._watch_end(self._picker.wait())),
         ]
         deadline = asyncio.get_running_loop().time() + _START_S
-        while await self._ask("/ready") is None:
+        while not await self._admin.ready():
             if self._child.exit_code is not None or asyncio.get_running_loop().time() > deadline:
                 await self._stop()
                 raise EnvoyFailed("Envoy did not start.", self._log)
@@ -222,28 +219,18 @@ class GatewayDataPlane:
             self._run_folder = None
         self._health = {}
 
-    async def _ask(self, path: str) -> str | None:
-        """Return Envoy's admin answer, None when it does not answer with 200 (yet)."""
-        if self._admin is None:
-            return None
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with self._admin.get(path, timeout=aiohttp.ClientTimeout(total=2)) as response:
-                if response.status == 200:
-                    return await response.text()
-        return None
-
     async def _take_over(self, versions: dict[str, str]) -> None:
         """Wait until Envoy reports these versions; raises EnvoyFailed when it rejects one or takes too long."""
         deadline = asyncio.get_running_loop().time() + _TAKE_OVER_S
         pending = dict(versions)
         while True:
             stats = await self._stats()
-            rejections = _rejections(stats)
-            rejected = [name for name, count in rejections.items() if count != self._rejected.get(name, "0")]
+            counts = rejections(stats)
+            rejected = [name for name, count in counts.items() if count != self._rejected.get(name, "0")]
             if rejected:
                 await asyncio.sleep(_LOG_DELAY_S)
                 raise EnvoyFailed(f"Envoy rejected a configuration: {', '.join(rejected)}.", self._log)
-            pending = {stem: version for stem, version in pending.items() if stats.get(_version_stat(stem)) != version}
+            pending = {stem: version for stem, version in pending.items() if stats.get(version_stat(stem)) != version}
             settled = stats.get("listener_manager.total_listeners_warming") == "0"
             if not pending and settled and stats.get("cluster_manager.warming_clusters") == "0":
                 return
@@ -253,10 +240,7 @@ class GatewayDataPlane:
             await asyncio.sleep(_POLL_S)
 
     async def _stats(self) -> dict[str, str]:
-        wanted = r"(update_rejected|version_text|total_listeners_warming|warming_clusters)$"
-        text = await self._ask(f"/stats?filter={wanted}") or ""
-        lines = (line.partition(": ") for line in text.splitlines())
-        return {name: value.strip('"') for name, _, value in lines}
+        return await self._admin.stats() if self._admin is not None else {}
 
     async def _watch_end(self, end: Awaitable[int]) -> None:
         await end
@@ -270,33 +254,12 @@ class GatewayDataPlane:
                 await self._read_health()
 
     async def _read_health(self) -> None:
-        text = await self._ask("/clusters?format=json")
-        if text is None:
+        health = await self._admin.health() if self._admin is not None else None
+        if health is None:
             return
-        health = {
-            cluster["name"]: any(_host_healthy(host) for host in cluster.get("host_statuses", []))
-            for cluster in json.loads(text).get("cluster_statuses", [])
-        }
         if health != self._health:
             self._health = health
             self._world.touch()
-
-
-def _host_healthy(host: Json) -> bool:
-    return not any(value for name, value in host.get("health_status", {}).items() if name.startswith("failed_"))
-
-
-def _rejections(stats: dict[str, str]) -> dict[str, str]:
-    return {name: count for name, count in stats.items() if name.endswith("update_rejected")}
-
-
-def _version_stat(stem: str) -> str:
-    kind, _, name = stem.partition("-")
-    if kind == "eds":
-        return f"cluster.{name}.version_text"
-    if kind == "rds":
-        return f"http.{name}.rds.{name}.version_text"
-    return "cluster_manager.cds.version_text" if kind == "cds" else "listener_manager.lds.version_text"
 
 
 def _binary() -> Path:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.emulator.serving.child import leashed
+from backend.emulator.serving.volumes import local_path
 
 _BASE = (
     "cat", "date", "echo", "env", "false", "grep", "head", "hostname", "id", "ls", "printenv", "pwd", "sh", "sleep",
@@ -53,10 +54,7 @@ class Inside:
 
     def local(self, text: str) -> str:
         """Replace a mounted path by the file's place on this machine; other text is returned as it is."""
-        for path, place in sorted(self.mounts.items(), key=lambda item: -len(item[0])):
-            if text == path or text.startswith(path.rstrip("/") + "/"):
-                return str(self.folder / place) + text[len(path.rstrip("/")) :]
-        return text
+        return local_path(text, self.mounts, self.folder)
 
 
 class Command:

@@ -11,17 +11,19 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from backend.emulator.realmodel.client import RealModelProcess
 from backend.emulator.serving.child import Child, leashed, python_env
 from backend.emulator.serving.inside import Command, Inside
 from backend.emulator.serving.loopback import free_port
 from backend.emulator.serving.modelserver_client import Event, ModelServerProcess
 from backend.emulator.serving.podlog import PodLog
+from backend.emulator.serving.podrun import PodState, RunningPod, keep_ready
 from backend.emulator.serving.podspec import (
     BenchWork,
     Files,
@@ -35,42 +37,11 @@ from backend.emulator.serving.podspec import (
     work_of,
 )
 from backend.emulator.serving.seams import KubeletWorld
-from backend.emulator.serving.volumes import write_files
+from backend.emulator.serving.volumes import local_path, write_files
 
-_FIRST_PROBE_S = 0.05
 _LOGS_KEPT = 100
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PodState:
-    """How a Pod's process is; `exit_code` is None until it has ended."""
-
-    running: bool
-    ready: bool
-    exit_code: int | None
-    message: str
-
-
-@dataclass(slots=True, eq=False)
-class _Pod:
-    cluster_key: str
-    manifest: Json
-    files: Files
-    work: ServerWork | ScriptWork | BenchWork | None
-    logs: dict[str, PodLog]
-    run_id: str
-    state: PodState
-    ports: dict[int, int] = field(default_factory=dict)
-    child: Child | None = None
-    start: asyncio.Task[None] | None = None
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        meta = self.manifest["metadata"]
-        return self.cluster_key, meta.get("namespace", "default"), meta["name"]
 
 
 class Kubelet:
@@ -79,9 +50,11 @@ class Kubelet:
     def __init__(self, world: KubeletWorld) -> None:
         self._world = world
         self._folder = world.home / "pods"
-        self._pods: dict[tuple[str, str], _Pod] = {}
+        self._pods: dict[tuple[str, str], RunningPod] = {}
         self._servers: dict[str, ModelServerProcess] = {}
         self._slowness: dict[str, float] = {}
+        self._real_model = RealModelProcess(self._tell_real_model)
+        self._real_port: int | None = None
         self._old_logs: dict[tuple[str, str], dict[str, PodLog]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -106,7 +79,7 @@ class Kubelet:
         for log in logs.values():
             log.open()
         state = PodState(False, False, None, "starting")
-        entry = _Pod(cluster_key, pod, files, work, logs, f"{uid}/{self._runs}", state)
+        entry = RunningPod(cluster_key, pod, files, work, logs, f"{uid}/{self._runs}", state)
         self._pods[cluster_key, uid] = entry
         if work is None:
             entry.state = PodState(True, True, None, "")
@@ -142,6 +115,10 @@ class Kubelet:
             self._slowness[cluster_key] = slowness
             if cluster_key in self._servers:
                 self._servers[cluster_key].send({"op": "pace", "slowness": slowness})
+
+    def real_model(self, wanted: bool) -> None:
+        """Let the real model answer what it has time for, or simulated text only."""
+        self._real_model.want(wanted)
 
     def state(self, cluster_key: str, uid: str) -> PodState:
         """Return how the Pod is; one that was never run, or has been ended, is not running and has no exit code."""
@@ -211,14 +188,14 @@ class Kubelet:
         """Return the ids of the operating-system processes that run now."""
         servers = [server.pid for server in self._servers.values()]
         scripts = [e.child.pid for e in self._pods.values() if e.child is not None and e.child.exit_code is None]
-        return [pid for pid in servers if pid is not None] + scripts
+        return [pid for pid in (*servers, self._real_model.pid) if pid is not None] + scripts
 
     async def close(self) -> None:
         """End every process and wait until all are gone; Pods can be run again afterwards."""
         for cluster_key, uid in list(self._pods):
             await self.end(cluster_key, uid)
         await asyncio.gather(*self._ending)
-        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        await asyncio.gather(self._real_model.close(), *(server.stop() for server in self._servers.values()))
         self._servers.clear()
         if self._session is not None:
             await self._session.close()
@@ -227,7 +204,7 @@ class Kubelet:
     def _moment(self, since: float | None) -> float | None:
         return None if since is None else self._world.now() - since
 
-    def _find(self, cluster_key: str, namespace: str, name: str) -> _Pod | None:
+    def _find(self, cluster_key: str, namespace: str, name: str) -> RunningPod | None:
         wanted = (cluster_key, namespace, name)
         return next((entry for entry in reversed(self._pods.values()) if entry.key == wanted), None)
 
@@ -237,12 +214,11 @@ class Kubelet:
             return None
         return entry.logs.get(container) if container else next(iter(entry.logs.values()), None)
 
-    def _become(self, entry: _Pod, state: PodState) -> None:
-        if state != entry.state and entry.state.exit_code is None:
-            entry.state = state
+    def _become(self, entry: RunningPod, state: PodState) -> None:
+        if entry.become(state):
             self._world.touch()
 
-    async def _start(self, entry: _Pod, files: Files) -> None:
+    async def _start(self, entry: RunningPod, files: Files) -> None:
         try:
             if isinstance(entry.work, ServerWork):
                 await self._start_server(entry, entry.work)
@@ -253,7 +229,7 @@ class Kubelet:
         except OSError as error:
             self._become(entry, PodState(False, False, 128, f"failed to create container: {error}"))
 
-    async def _start_server(self, entry: _Pod, work: ServerWork) -> None:
+    async def _start_server(self, entry: RunningPod, work: ServerWork) -> None:
         server = self._servers.setdefault(entry.cluster_key, ModelServerProcess())
         order = {
             "uid": entry.run_id,
@@ -267,8 +243,15 @@ class Kubelet:
         await server.add(order, lambda event: self._hear(entry, work, event))
         if (slowness := self._slowness.get(entry.cluster_key, 1.0)) != 1:
             server.send({"op": "pace", "slowness": slowness})
+        if self._real_port is not None:
+            server.send({"op": "real-model", "port": self._real_port})
 
-    def _hear(self, entry: _Pod, work: ServerWork, event: Event) -> None:
+    def _tell_real_model(self, port: int | None) -> None:
+        self._real_port = port
+        for server in self._servers.values():
+            server.send({"op": "real-model", "port": port})
+
+    def _hear(self, entry: RunningPod, work: ServerWork, event: Event) -> None:
         if event["event"] == "log":
             log = entry.logs.get(event["container"] or work.container)
             if log is not None:
@@ -279,28 +262,28 @@ class Kubelet:
         elif event["event"] == "exited":
             self._exited(entry, event["code"])
 
-    def _take_adapters(self, entry: _Pod, work: ServerWork) -> None:
+    def _take_adapters(self, entry: RunningPod, work: ServerWork) -> None:
         if isinstance(entry.work, ServerWork) and work.adapters != entry.work.adapters:
             entry.work = work
             adapters = [dict(adapter) for adapter in work.adapters]
             self._servers[entry.cluster_key].send({"op": "adapters", "uid": entry.run_id, "adapters": adapters})
 
-    async def _start_script(self, entry: _Pod, work: ScriptWork, files: Files) -> None:
+    async def _start_script(self, entry: RunningPod, work: ScriptWork, files: Files) -> None:
         folder = self._pod_folder(entry)
         write_files(folder, files)
-        env = {**python_env(), **{name: work.local(value, folder) for name, value in work.env.items()}}
+        env = {**python_env(), **{name: local_path(value, work.mounts, folder) for name, value in work.env.items()}}
         if work.port is not None:
             entry.ports[work.port] = free_port()
         env |= {"HOME": str(folder), **self._network(entry)}
-        command = [sys.executable, *(work.local(word, folder) for word in work.words[1:])]
+        command = [sys.executable, *(local_path(word, work.mounts, folder) for word in work.words[1:])]
         await self._start_child(entry, work.container, command, env, folder)
 
-    async def _start_bench(self, entry: _Pod, work: BenchWork) -> None:
+    async def _start_bench(self, entry: RunningPod, work: BenchWork) -> None:
         command = [sys.executable, "-m", "backend.emulator.serving.bench", *work.words]
         await self._start_child(entry, work.container, command, {**python_env(), **self._network(entry)}, None)
 
     async def _start_child(
-        self, entry: _Pod, container: str, command: list[str], env: dict[str, str], folder: Path | None
+        self, entry: RunningPod, container: str, command: list[str], env: dict[str, str], folder: Path | None
     ) -> None:
         log = entry.logs[container]
         child = await Child.start(
@@ -310,7 +293,7 @@ class Kubelet:
         self._running(entry, container, None)
         entry.tasks.append(asyncio.create_task(self._await_exit(entry, child)))
 
-    def _network(self, entry: _Pod) -> dict[str, str]:
+    def _network(self, entry: RunningPod) -> dict[str, str]:
         """The environment in which a process of the Pod finds the VPC, and a script the port that is its own."""
         proxy = f"http://127.0.0.1:{self._world.gateway.vpc_port()}"
         env = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), proxy)
@@ -320,16 +303,19 @@ class Kubelet:
                 env["PORT"] = str(entry.ports[entry.work.port])
         return env
 
-    async def _await_exit(self, entry: _Pod, child: Child) -> None:
+    async def _await_exit(self, entry: RunningPod, child: Child) -> None:
         self._exited(entry, await child.wait())
 
-    def _running(self, entry: _Pod, container: str, fallback: Probe | None) -> None:
+    def _running(self, entry: RunningPod, container: str, fallback: Probe | None) -> None:
         probe = readiness(entry.manifest, container) or fallback
         self._become(entry, PodState(True, probe is None, None, ""))
         if probe is not None:
-            entry.tasks.append(asyncio.create_task(self._probe(entry, probe)))
+            if self._session is None:
+                self._session = aiohttp.ClientSession(trust_env=False)
+            watch = keep_ready(entry, probe, self._session, self._become)
+            entry.tasks.append(asyncio.create_task(watch))
 
-    def _exited(self, entry: _Pod, code: int) -> None:
+    def _exited(self, entry: RunningPod, code: int) -> None:
         self._become(entry, PodState(False, False, code, f"exit code {code}"))
         for log in entry.logs.values():
             log.close()
@@ -337,30 +323,10 @@ class Kubelet:
             if task is not asyncio.current_task():
                 task.cancel()
 
-    async def _probe(self, entry: _Pod, probe: Probe) -> None:
-        """Keep the ready state true to the probe; quick until the first success, then every period."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False)
-        url = f"http://127.0.0.1:{entry.ports.get(probe.port, probe.port)}{probe.path}"
-        timeout = aiohttp.ClientTimeout(total=probe.timeout_s)
-        failed = 0
-        while True:
-            try:
-                async with self._session.get(url, timeout=timeout) as response:
-                    good = 200 <= response.status < 400
-            except (aiohttp.ClientError, TimeoutError):
-                good = False
-            failed = 0 if good else failed + 1
-            if good:
-                self._become(entry, PodState(True, True, None, ""))
-            elif failed >= probe.failures and entry.state.ready:
-                self._become(entry, PodState(True, False, None, f"Readiness probe failed: GET {probe.path}"))
-            await asyncio.sleep(probe.period_s if entry.state.ready else min(_FIRST_PROBE_S, probe.period_s))
-
-    def _pod_folder(self, entry: _Pod) -> Path:
+    def _pod_folder(self, entry: RunningPod) -> Path:
         return self._folder / entry.run_id.replace("/", "-")
 
-    async def _clean_up(self, entry: _Pod) -> None:
+    async def _clean_up(self, entry: RunningPod) -> None:
         if entry.start is not None:
             await entry.start
         if isinstance(entry.work, ServerWork):

@@ -6,7 +6,7 @@ from stdout. Invariant: the process ends when stdin closes, so it never outlives
 
 Orders:  {"op": "add", "uid", "image", "words", "env", "container", "syncer", "adapters": [{"name", "source",
          "base_model"}]} | {"op": "adapters", "uid", "adapters"} | {"op": "remove", "uid"} |
-         {"op": "pace", "slowness"}, for all Pods and those to come
+         {"op": "pace", "slowness"} | {"op": "real-model", "port"}, for all Pods and those to come
 Answers: {"event": "started", "uid", "port"} | {"event": "log", "uid", "container", "line"} |
          {"event": "exited", "uid", "code"}
 """
@@ -18,13 +18,13 @@ import signal
 import socket
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from backend.emulator.serving.http_server import HttpServer
 from backend.emulator.serving.openai_app import ModelServer
 from backend.emulator.serving.openai_protocol import ApiError
 from backend.emulator.serving.vllm_args import Adapter, ServerArgumentError, parse_server
@@ -40,14 +40,6 @@ DRAIN_S = 30
 
 Json = dict[str, Any]
 Emit = Callable[[Json], None]
-
-
-class _HttpServer(uvicorn.Server):
-    """Uvicorn without its signal handlers: several servers share this process, and stdin decides when it ends."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class _Http(HttpToolsProtocol):
@@ -84,7 +76,7 @@ class PodServer:
         self._emit = emit
         config = parse_server(order["image"], order["words"], order["env"])
         self._app = ModelServer(config, self._log, seed=zlib.crc32(self._uid.encode()))
-        self._http: _HttpServer | None = None
+        self._http: HttpServer | None = None
 
     def _log(self, line: str, container: str | None = None) -> None:
         self._emit({"event": "log", "uid": self._uid, "container": container or self._container, "line": line})
@@ -92,17 +84,7 @@ class PodServer:
     async def serve(self) -> None:
         """Serve until stopped; reports the port as soon as connections are accepted."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self._http = _HttpServer(
-            uvicorn.Config(
-                self._app,
-                http=_Http,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=DRAIN_S,
-            )
-        )
+        self._http = HttpServer(self._app, drain_s=DRAIN_S, http=_Http)
         self._app.log.started()
         self._emit({"event": "started", "uid": self._uid, "port": listener.getsockname()[1]})
         sidecar = asyncio.create_task(self._keep_adapters())
@@ -121,6 +103,10 @@ class PodServer:
     def pace(self, slowness: float) -> None:
         """Take so many times longer for every token, infinitely long while nobody reaches the Pod."""
         self._app.pace(slowness)
+
+    def answer_by(self, real_model: int | None) -> None:
+        """Let the real model at that loopback port answer, when it has time; None for simulated text only."""
+        self._app.real_model = real_model
 
     def want(self, order: Json) -> None:
         """Take over a changed list of adapters."""
@@ -167,6 +153,7 @@ class ModelServers:
         self._emit = emit
         self._pods: dict[str, PodServer] = {}
         self._slowness = 1.0
+        self._real_model: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def obey(self, order: Json) -> None:
@@ -175,6 +162,11 @@ class ModelServers:
             self._slowness = order["slowness"]
             for pod in self._pods.values():
                 pod.pace(self._slowness)
+            return
+        if order["op"] == "real-model":
+            self._real_model = order["port"]
+            for pod in self._pods.values():
+                pod.answer_by(self._real_model)
             return
         uid = order["uid"]
         if order["op"] == "add":
@@ -187,6 +179,7 @@ class ModelServers:
                 return
             self._pods[uid] = pod
             pod.pace(self._slowness)
+            pod.answer_by(self._real_model)
             task = asyncio.create_task(self._serve(uid, pod))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -8,14 +8,17 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
+from backend.emulator.realmodel.client import ask
 from backend.emulator.serving import openai_answers as answers
 from backend.emulator.serving import openai_protocol as protocol
-from backend.emulator.serving.engine import Engine, Generation, Latency
+from backend.emulator.serving.delivery import Delivery
+from backend.emulator.serving.engine import Engine
 from backend.emulator.serving.exchange import ClientGone, Exchange, Receive, Scope, Send
+from backend.emulator.serving.generation import Generation, Latency
 from backend.emulator.serving.openai_protocol import ApiError
 from backend.emulator.serving.text import answer, token_ids, tokenize
 from backend.emulator.serving.vllm_args import Adapter, ServerConfig
@@ -29,8 +32,13 @@ _SOURCE = re.compile(r"/.+|[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 @dataclass(frozen=True, slots=True)
 class _Prompt:
     text: str
-    tokens: int
+    pieces: Sequence[str | int]
     ids: list[int] | None
+    messages: tuple[dict[str, str], ...]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.pieces)
 
 
 class ModelServer:
@@ -54,6 +62,9 @@ class ModelServer:
         self._adapters: dict[str, tuple[int, Adapter]] = {}
         self._adapter_count = 0
         self.synced: set[str] = set()
+        """Adapters that the side-car has loaded."""
+        self.real_model: int | None = None
+        """Loopback port of the real model, None while text is simulated."""
         for adapter in config.adapters:
             self._add_adapter(adapter)
         self._routes: dict[tuple[str, str], Callable[[Exchange], Awaitable[None]]] = {
@@ -167,7 +178,8 @@ class ModelServer:
         if request.max_tokens is None:
             request.max_tokens = request.max_completion_tokens
         text = protocol.chat_prompt(self.config.model, request.messages)
-        prompt = _Prompt(text, len(tokenize(text)), None)
+        messages = tuple({"role": message.role, "content": message.text()} for message in request.messages)
+        prompt = _Prompt(text, tokenize(text), None, messages)
         await self._generate(exchange, request, [prompt], f"chatcmpl-{exchange.request_id()}", chat=True)
 
     def _model_of(self, name: str | None) -> tuple[int, Adapter] | None:
@@ -192,11 +204,15 @@ class ModelServer:
         budgets = [protocol.output_budget(self.config, prompt.tokens, request.max_tokens) for prompt in prompts]
         adapter = self._model_of(request.model)
         model = request.model or self.config.served_names[0]
-        delivery = _Delivery(
+        delivery = Delivery(
             exchange=exchange,
             form=answers.AnswerForm(request_id, model, chat=chat),
             prompt_tokens=sum(prompt.tokens for prompt in prompts),
         )
+        real = None
+        single = len(prompts) == request.n == 1
+        if self.real_model is not None and single and budgets[0] > 1 and not request.ignore_eos:
+            real = await ask(self.real_model, prompts[0].messages, budgets[0] - 1)
         for index, (prompt, budget) in enumerate(zip(prompts, budgets, strict=True)):
             self.log.request(
                 request_id if chat else f"{request_id}-{index}",
@@ -209,10 +225,12 @@ class ModelServer:
                 seed = request.seed if choice == 0 else (request.seed or 0) + choice
                 source = adapter[1].source if adapter else ""
                 delivery.heads.append(prompt.text if echo else "")
+                tokens = answer(model, source, prompt.text, seed, endless=request.ignore_eos)
                 delivery.generations.append(
                     Generation(
-                        tokens=answer(model, source, prompt.text, seed, endless=request.ignore_eos),
+                        tokens=tokens if real is None else real,
                         prompt_tokens=prompt.tokens,
+                        prefix=self.engine.prefix(prompt.pieces, adapter[0] if adapter else 0),
                         max_tokens=budget,
                         on_output=delivery.output.set,
                         adapter=adapter[1].name if adapter else None,
@@ -231,76 +249,18 @@ class ModelServer:
                 await delivery.whole()
         finally:
             watch.cancel()
+            if real is not None:
+                real.close()
             for generation in delivery.generations:
                 self.engine.abort(generation)
 
-    async def _abort_on_hangup(self, delivery: "_Delivery") -> None:
+    async def _abort_on_hangup(self, delivery: Delivery) -> None:
         try:
             await delivery.exchange.hangup()
         finally:
             for generation in delivery.generations:
                 self.engine.abort(generation)
             delivery.output.set()
-
-
-@dataclass(slots=True)
-class _Delivery:
-    """Carries the text of a request's generations to its client."""
-
-    exchange: Exchange
-    form: answers.AnswerForm
-    prompt_tokens: int
-    generations: list[Generation] = field(default_factory=list)
-    heads: list[str] = field(default_factory=list)
-    output: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def _made(self) -> int:
-        return sum(generation.generated for generation in self.generations)
-
-    async def whole(self) -> None:
-        """Wait for all generations and send one body; nothing when they were aborted."""
-        while any(generation.finish_reason is None for generation in self.generations):
-            self.output.clear()
-            await self.output.wait()
-        if any(generation.finish_reason == "abort" for generation in self.generations):
-            return
-        choices = [
-            (head + generation.take(), generation.finish_reason, generation.stop_reason)
-            for head, generation in zip(self.heads, self.generations, strict=True)
-        ]
-        counts = answers.usage(self.prompt_tokens, self._made())
-        await self.exchange.answer(200, self.form.whole(choices, counts))
-
-    async def stream(self, options: protocol.StreamOptions) -> None:
-        """Send text as it is generated, as server-sent events; ends without [DONE] when aborted."""
-        await self.exchange.start(200, b"text/event-stream; charset=utf-8")
-        events = list(map(self.form.opening, range(len(self.generations)))) if self.form.chat else []
-        running_usage = options.include_usage and options.continuous_usage_stats
-        unfinished = dict(enumerate(self.generations))
-        while unfinished:
-            await self.output.wait()
-            self.output.clear()
-            for index, generation in [*unfinished.items()]:
-                reason = generation.finish_reason
-                if reason == "abort":
-                    return
-                text = self.heads[index] + generation.take()
-                self.heads[index] = ""
-                if reason is not None:
-                    del unfinished[index]
-                elif not text:
-                    continue
-                if reason is None and not running_usage:
-                    events.append(self.form.token(index, text))
-                    continue
-                counts = answers.usage(self.prompt_tokens, self._made(), details=False) if running_usage else None
-                events.append(self.form.piece(index, text, reason, stop=generation.stop_reason, counts=counts))
-            await self.exchange.write(b"".join(events))
-            events.clear()
-        tail = answers.DONE
-        if options.include_usage:
-            tail = self.form.closing(answers.usage(self.prompt_tokens, self._made(), details=False)) + tail
-        await self.exchange.write(tail, last=True)
 
 
 def _prompt_list(prompt: str | list[int] | list[str] | list[list[int]]) -> list[str | list[int]]:
@@ -312,7 +272,6 @@ def _prompt_list(prompt: str | list[int] | list[str] | list[list[int]]) -> list[
 
 
 def _completion_prompt(prompt: str | list[int]) -> _Prompt:
-    if isinstance(prompt, str):
-        ids = token_ids(tokenize(prompt))
-        return _Prompt(prompt, len(ids), ids)
-    return _Prompt(" ".join(map(str, prompt)), len(prompt), prompt)
+    ids = token_ids(tokenize(prompt)) if isinstance(prompt, str) else prompt
+    text = prompt if isinstance(prompt, str) else " ".join(map(str, prompt))
+    return _Prompt(text, ids, ids, ({"role": "user", "content": text},))

@@ -10,19 +10,18 @@ path of a question begins with a frontend's name. Invariants: the process ends w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
-import uvicorn
 import uvloop
 
 from backend.emulator.serving.balance import Gauge, PodLoad, ranked, region_for, saturated
+from backend.emulator.serving.http_server import HttpServer
 from backend.emulator.serving.loads import Loads
 from backend.emulator.serving.loopback import private_socket
 from backend.emulator.serving.prefixes import Prefixes, blocks
@@ -117,14 +116,6 @@ class Picker:
         return replace(pod, prefix=known.share(wanted, pod.address)) if wanted else pod
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: stdin decides when the process ends."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve(path: str) -> None:
     """Answer on the Unix socket and obey the orders on stdin until it closes."""
     loop = asyncio.get_running_loop()
@@ -132,9 +123,7 @@ async def serve(path: str) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     picker = Picker()
     listener = private_socket(path)
-    config = uvicorn.Config(picker, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
-    config.timeout_graceful_shutdown = 1
-    server = _Server(config)
+    server = HttpServer(picker, drain_s=1)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while line := await reader.readline():
         order = json.loads(line)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.emulator.serving.child import Child, python_env
-from backend.emulator.serving.envoy_config import Backend, Frontend
+from backend.emulator.serving.frontends import Backend, Frontend
 
 _TAKE_OVER_S = 10.0
 _POLL_S = 0.005

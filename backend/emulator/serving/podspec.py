@@ -8,7 +8,6 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -53,13 +52,6 @@ class ScriptWork:
     mounts: Mapping[str, str]
     """Path in the container to path below the Pod's folder."""
 
-    def local(self, text: str, folder: Path) -> str:
-        """Replace a path of the container by the file's place below `folder`; other text is returned as it is."""
-        for path, place in sorted(self.mounts.items(), key=lambda item: -len(item[0])):
-            if text == path or text.startswith(path.rstrip("/") + "/"):
-                return str(folder / place) + text[len(path.rstrip("/")) :]
-        return text
-
 
 @dataclass(frozen=True, slots=True)
 class BenchWork:
@@ -69,8 +61,10 @@ class BenchWork:
     words: tuple[str, ...]
 
 
-BENCH = ("vllm", "bench", "serve")
-"""Words with which a vLLM image runs the client and not a server."""
+BENCH = ("bench", "serve")
+"""Words of vLLM's command line that run the client and not a server."""
+_COMMAND_LINE = "vllm.entrypoints.cli.main"
+"""The module of vLLM's command line, where it is not started as `vllm` but from Python."""
 
 
 def containers(pod: Json) -> list[Json]:
@@ -84,8 +78,9 @@ def work_of(pod: Json, files: Files) -> ServerWork | ScriptWork | BenchWork | No
     for container in pod.get("spec", {}).get("containers", []):
         if _repository(container).endswith("vllm-openai"):
             words = _words(container)
-            if words[: len(BENCH)] == BENCH:
-                return BenchWork(container["name"], words[len(BENCH) :])
+            asked = _command_line(words)
+            if asked[: len(BENCH)] == BENCH:
+                return BenchWork(container["name"], asked[len(BENCH) :])
             return _server(pod, container, files)
         script = _script(pod, container, files)
         if script is not None:
@@ -136,6 +131,14 @@ def mounts(container: Json, files: Files) -> dict[str, str]:
 
 def _words(container: Json) -> tuple[str, ...]:
     return tuple(map(str, [*container.get("command", []), *container.get("args", [])]))
+
+
+def _command_line(words: tuple[str, ...]) -> tuple[str, ...]:
+    """What vLLM's command line is given, empty when it is not started."""
+    if words[:1] == ("vllm",):
+        return words[1:]
+    python = words[:1] in {("python",), ("python3",)} and words[1:2] in {("-c",), ("-m",)}
+    return words[3:] if python and _COMMAND_LINE in "".join(words[2:3]) else ()
 
 
 def _server(pod: Json, container: Json, files: Files) -> ServerWork:

@@ -55,6 +55,7 @@ class ServerConfig:
     log_requests: bool = True
     log_access: bool = True
     max_log_len: int | None = None
+    prefix_caching: bool = True
 
     @property
     def version_text(self) -> str:
@@ -85,6 +86,7 @@ def _parser() -> _Parser:
     parser.add_argument("--max-num-batched-tokens", type=int)
     parser.add_argument("--block-size", type=int, default=16)
     parser.add_argument("--num-gpu-blocks-override", type=int)
+    parser.add_argument("--enable-prefix-caching", action=argparse.BooleanOptionalAction)
     parser.add_argument("--enable-lora", action="store_true")
     parser.add_argument("--max-loras", type=int, default=1)
     parser.add_argument("--max-lora-rank", type=int)
@@ -159,4 +161,5 @@ def parse_server(image: str, words: Sequence[str], env: Mapping[str, str]) -> Se
         log_requests=known.enable_log_requests if quiet_by_default else not known.disable_log_requests,
         log_access=not known.disable_uvicorn_access_log,
         max_log_len=known.max_log_len,
+        prefix_caching=version >= (0, 8, 0) if known.enable_prefix_caching is None else known.enable_prefix_caching,
     )

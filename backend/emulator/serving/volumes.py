@@ -1,8 +1,9 @@
-"""ConfigMap volumes as files.
+"""ConfigMap volumes as files, and where a container's path is on this machine.
 
 Invariant: only the owner of the emulator can read them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from backend.emulator.serving.podspec import Files
@@ -19,3 +20,14 @@ def write_files(folder: Path, files: Files) -> None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
+
+
+def local_path(text: str, mounts: Mapping[str, str], folder: Path) -> str:
+    """Replace a path below a mount by the file's place below `folder`; other text is returned as it is.
+
+    `mounts` maps paths in the container to paths below `folder`; the longest one that fits counts.
+    """
+    for path, place in sorted(mounts.items(), key=lambda item: -len(item[0])):
+        if text == path or text.startswith(path.rstrip("/") + "/"):
+            return str(folder / place) + text[len(path.rstrip("/")) :]
+    return text

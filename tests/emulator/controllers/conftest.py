@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
+from backend.emulator.kube.cluster import KubeCluster
 from backend.emulator.kube.controllers import reconcile
+from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.kube.store import Store
-from backend.emulator.serving.envoy import Frontend
+from backend.emulator.serving.frontends import Frontend
 
 Json = dict[str, Any]
 WEST, EAST = "europe-west3/gke-west", "us-east4/gke-east"
@@ -75,6 +76,9 @@ class Kubelet:
 
     def pace(self, cluster_key: str, slowness: float) -> None:
         self.slowness[cluster_key] = slowness
+
+    def real_model(self, wanted: bool) -> None:
+        assert not wanted
 
 
 @dataclass
@@ -140,7 +144,7 @@ class World:
     project, project_number, token = "demo-project", "415104041262", "secret"
 
     def __init__(self) -> None:
-        self.tables: dict[str, dict[str, Any]] = {"iam": {"bindings": [agent_binding()]}}
+        self.tables: dict[str, dict[str, Any]] = {"iam": {"bindings": [agent_binding()]}, "settings": {}}
         self.kube: dict[str, Cluster] = {}
         self.pace, self.kubelet, self.gateway = Pace(), Kubelet(), Proxy()
         self.time = 1_700_000_000.0

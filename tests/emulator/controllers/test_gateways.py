@@ -79,10 +79,49 @@ async def test_the_chain_from_rule_to_endpoint_groups_is_unbroken(world: Any, ki
     links = {row["selfLink"]: row for name in COLLECTIONS for row in world.tables[name].values()}
     links |= {row["selfLink"]: row for row in world.tables["networkEndpointGroups"].values()}
     proxy = links[next(iter(world.tables["forwardingRules"].values()))["target"]]
-    service = links[links[proxy["urlMap"]]["defaultService"]]
+    (paths,) = links[proxy["urlMap"]]["pathMatchers"]
+    (rule,) = paths["routeRules"]
+    assert rule["matchRules"] == [{"prefixMatch": "/"}]
+    (weighted,) = rule["routeAction"]["weightedBackendServices"]
+    service = links[weighted["backendService"]]
     groups = [links[backend["group"]] for backend in service["backends"]]
     assert {group["zone"].rpartition("/")[2] for group in groups} == {"europe-west3-c", "us-east4-c"}
     assert links[service["healthChecks"][0]]["httpHealthCheck"]["requestPath"] == "/"
+
+
+async def test_the_url_map_has_a_rule_for_each_match_in_the_order_in_which_they_are_tried(world: Any, kit: Any) -> None:
+    west, _ = await served(world, kit)
+    route = kit.route()
+    rule = route["spec"]["rules"][0]
+    beta = {"path": {"value": "/v1/chat"}, "headers": [{"name": "x-team", "value": "beta"}], "method": "POST"}
+    exact = {"path": {"type": "Exact", "value": "/v1/models"}, "queryParams": [{"name": "canary", "value": "1"}]}
+    route["spec"] |= {"hostnames": ["llm.example"], "rules": [{"matches": [beta, exact], **rule}]}
+    route["metadata"]["name"] = "other"
+    west.add(route)
+    await world.settle()
+    (found,) = world.tables["urlMaps"].values()
+    assert found["defaultService"].rpartition("/")[2].startswith("gkemcg1-default-gw-serve404-80-")
+    assert [each["hosts"] for each in found["hostRules"]] == [["llm.example"], ["*"]]
+    rules = {each["name"]: each["routeRules"] for each in found["pathMatchers"]}
+    exactly, chat = rules[found["hostRules"][0]["pathMatcher"]]
+    assert exactly["matchRules"] == [
+        {"fullPathMatch": "/v1/models", "queryParameterMatches": [{"name": "canary", "exactMatch": "1"}]}
+    ]
+    headers = [{"headerName": "x-team", "exactMatch": "beta"}, {"headerName": ":method", "exactMatch": "POST"}]
+    assert chat["matchRules"] == [
+        {"fullPathMatch": "/v1/chat", "headerMatches": headers},
+        {"prefixMatch": "/v1/chat/", "headerMatches": headers},
+    ]
+    assert [exactly["priority"], chat["priority"]] == [1, 2]
+
+
+async def test_a_gateway_without_routes_answers_everything_with_404(world: Any, kit: Any) -> None:
+    west, _ = kit.two_regions(world)
+    west.add(kit.gateway("europe-west3"))
+    await world.settle()
+    (found,) = world.tables["urlMaps"].values()
+    assert found["defaultRouteAction"]["faultInjectionPolicy"]["abort"] == {"httpStatus": 404, "percentage": 100}
+    assert "pathMatchers" not in found
 
 
 async def test_the_policies_shape_the_backend_service(world: Any, kit: Any) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from backend.emulator.kube.builtin import model_schema
 from backend.emulator.kube.controllers import exports, pods, reconcile
-from backend.emulator.kube.schema import check, mistyped, prune
+from backend.emulator.kube.limits import check
+from backend.emulator.kube.schema import mistyped, prune
 
 
 def everything(world: Any, kit: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
+from backend.emulator.kube.cluster import KubeCluster
+from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.kube.pki import Authority
 from backend.emulator.kube.store import Store
 

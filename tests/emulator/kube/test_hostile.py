@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
+from backend.emulator.kube.cluster import KubeCluster
 from backend.emulator.kube.errors import ApiError
+from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.kube.pki import Authority
 from backend.emulator.kube.protobuf import MAGIC, decode
 from backend.emulator.kube.registry import BUILT_IN

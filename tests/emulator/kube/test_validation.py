@@ -378,7 +378,8 @@ async def test_a_definition_must_be_named_after_its_plural(http: aiohttp.ClientS
 async def test_the_form_of_a_metric_follows_the_version(
     http: aiohttp.ClientSession, world: Any, authority: Any
 ) -> None:
-    from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
+    from backend.emulator.kube.cluster import KubeCluster
+    from backend.emulator.kube.managed import ClusterFeatures
 
     features = ClusterFeatures(gateway_api=False, managed_prometheus=False, hpa_performance=True)
     newer = KubeCluster(world, key="r/n", version="1.35.1-gke.1396000", features=features, ca=authority)

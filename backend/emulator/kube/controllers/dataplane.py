@@ -20,9 +20,8 @@ from backend.emulator.kube.controllers.seams import Cluster, Object, Store, Worl
 from backend.emulator.kube.controllers.terms import terms
 from backend.emulator.kube.controllers.turn import Turn
 from backend.emulator.kube.selectors import matches
-from backend.emulator.serving.envoy import Backend, Frontend
-from backend.emulator.serving.envoy_config import Check
 from backend.emulator.serving.envoy_routes import Share
+from backend.emulator.serving.frontends import Backend, Check, Frontend
 
 NOBODY = Frontend("", "", "", 80, float(DEFAULT_TIMEOUT_S), None, (), shares=())
 """What is behind an address without routes."""

@@ -14,10 +14,13 @@ from typing import Any
 from backend.emulator.google.geography import AUTO_SUBNETS, region_of
 from backend.emulator.kube.controllers import compute
 from backend.emulator.kube.controllers.exports import exporters, neg_keys
+from backend.emulator.kube.controllers.matching import shares
 from backend.emulator.kube.controllers.objects import digest, name_of, namespace_of, path_of
 from backend.emulator.kube.controllers.policies import BACKEND, HEALTH, in_force
 from backend.emulator.kube.controllers.routes import attached, imports
 from backend.emulator.kube.controllers.seams import Cluster, Object, World
+from backend.emulator.kube.controllers.urlmaps import url_map
+from backend.emulator.serving.envoy_routes import Share
 
 EPHEMERAL = "networking.gke.io/ephemeral-ipv4-address/"
 """Start of an address type; the region follows."""
@@ -190,14 +193,19 @@ def rows(world: World, config: Cluster, gateway: Object, vips: dict[str, str]) -
     }
     checks: dict[str, dict[str, Any]] = {not_found: bare}
     ports = sorted({listener["port"] for listener in gateway["spec"]["listeners"]})
-    default = not_found
+    wanted: dict[str, list[Share]] = {}
+    urls: dict[str, str] = {}
     for listener in gateway["spec"]["listeners"]:
-        for route in attached(store, gateway, listener["name"]):
-            for imported in imports(store, route):
-                prefix = f"gkemcg1-{namespace_of(imported)}-{name_of(imported)}"
-                default = "global/" + compute.generated(prefix, path, path_of(imported))
-                services[default] = backend_service(world, config, imported, default)
-                checks[default] = health_check(config, imported)
+        routes = attached(store, gateway, listener["name"])
+        asked = shares(routes, listener)
+        for imported in (each for route in routes for each in imports(store, route)):
+            name = path_of(imported)
+            key = "global/" + compute.generated(f"gkemcg1-{namespace_of(imported)}-{name_of(imported)}", path, name)
+            services[key] = backend_service(world, config, imported, key)
+            checks[key] = health_check(config, imported)
+            urls[name] = compute.url(world, "backendServices", key)
+            wanted.setdefault(name, []).extend(asked[name])
+    default = compute.url(world, "backendServices", not_found)
     return {
         "addresses": {
             address_key(gateway, region): {
@@ -213,7 +221,7 @@ def rows(world: World, config: Cluster, gateway: Object, vips: dict[str, str]) -
         },
         "backendServices": services,
         "healthChecks": checks,
-        "urlMaps": {proxy: {"defaultService": compute.url(world, "backendServices", default)}},
+        "urlMaps": {proxy: url_map(wanted, urls, default)},
         "targetHttpProxies": {proxy: {"urlMap": compute.url(world, "urlMaps", proxy), "proxyBind": False}},
         "forwardingRules": {
             rule_key(gateway, region, port): {

@@ -191,9 +191,14 @@ def reconcile_cluster(turn: Turn, cluster: Cluster, row: Object) -> None:
     present = {name_of(each) for each in store.list("/nodes")}
     for name in sorted(present - machines.keys()):
         store.delete("/nodes", None, name)
-    version = row.get("currentNodeVersion") or row.get("currentMasterVersion", "")
+    for name in sorted(machines.keys() & present):
+        pool, _ = machines[name]
+        info = store.get("/nodes", None, name)["status"]["nodeInfo"]
+        if "version" in pool and info["kubeletVersion"] != f"v{pool['version']}":
+            store.set_status("/nodes", None, name, status(name, pool, pool["version"], turn.now), manager=MANAGER)
     for name in sorted(machines.keys() - present):
         pool, zone = machines[name]
+        version = pool.get("version") or row.get("currentMasterVersion", "")
         obj = node(name, pool, zone, turn.world.project)
         cidr = free_pod_range(store, pod_range(cluster.key, row), name)
         obj["spec"] |= {"podCIDR": cidr, "podCIDRs": [cidr]}

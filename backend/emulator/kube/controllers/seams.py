@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from backend.emulator.kube.registry import Registry
-    from backend.emulator.serving.envoy import Frontend
+    from backend.emulator.serving.frontends import Frontend
 
 Object: TypeAlias = dict[str, Any]
 
@@ -111,6 +111,7 @@ class Kubelet(Protocol):
     def state(self, cluster_key: str, uid: str) -> PodState: ...
     def address(self, cluster_key: str, namespace: str, pod: str, port: int) -> tuple[str, int] | None: ...
     def pace(self, cluster_key: str, slowness: float) -> None: ...
+    def real_model(self, wanted: bool) -> None: ...
 
 
 class DataPlane(Protocol):
