@@ -14,6 +14,19 @@ from backend.engine.events import Action, Verb
 from backend.engine.plan import LEFT_OUT, Plan, PlannedStep
 from backend.engine.resource import Resource, ResourceId, Step
 from backend.errors import Conflict, UsageError
+from backend.spec import GatewaySpec
+
+
+def names(spec: GatewaySpec) -> tuple[ResourceId, ...]:
+    """Every resource of a specification, in the order of the recipe; asks no cloud."""
+    from pathlib import Path
+
+    from backend.clients import Clients
+    from backend.clients.connect import Connection
+    from backend.resources import declare
+
+    nowhere = Connection(spec.target, spec.project or "", None, "no cloud", "", "")
+    return tuple(row.id for row in declare(spec, Clients(nowhere, spec), kubeconfig=Path("kubeconfig")))
 
 
 def known(name: str, resources: Iterable[Resource[Any]]) -> ResourceId:

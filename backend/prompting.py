@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backend.address import Address
 from backend.engine.events import Action
 from backend.engine.resource import Resource
 from backend.errors import PromptError, UsageError
 from backend.spec import GatewaySpec
-from backend.status import Address
 
 if TYPE_CHECKING:
     from backend.clients import Clients
+    from backend.clients.answers import Answer, Ask
     from backend.clients.connect import Connection
-    from backend.clients.inference import Answer, Ask
 
 GATEWAY = "gateway"
 RELAY = "relay@{}"
@@ -75,7 +75,7 @@ class Prompts:
         objective: bool = True,
     ) -> Ask:
         """What is asked; ``model`` is the first adapter by default, and ``objective`` names the stack's in a header."""
-        from backend.clients.inference import Ask
+        from backend.clients.answers import Ask
 
         adapters = self.spec.model.adapters
         named = model or (adapters[0].name if adapters else self.spec.model.id)

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from backend.address import Address
 from backend.engine.events import Action
-from backend.engine.plan import PlannedStep
+from backend.engine.plan import Late, Plan, PlannedStep
+from backend.errors import Unavailable
 from backend.money import HOURS_PER_DAY, Spent
-from backend.spec import Guard, Target
+from backend.spec import GatewaySpec, Guard, Target
 
 if TYPE_CHECKING:
     from backend.explain import Node
@@ -50,17 +52,6 @@ class ResourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """One way into the gateway."""
-
-    region: str
-    address: str
-    """The private address inside the VPC network."""
-    base_url: str
-    """Where an OpenAI client connects to."""
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """A stack as it stands."""
 
@@ -85,11 +76,6 @@ class Status:
     unread: str = ""
     """Why some resources could not be read, as while a cluster does not answer; they are ``unknown``."""
 
-    @property
-    def as_wanted(self) -> bool:
-        """Whether every resource is there as wanted."""
-        return not self.unread and all(item.state == "ready" for item in self.resources)
-
     def to_json(self) -> dict[str, Any]:
         """Give the status as the document that ``mcig status --json`` prints."""
         return {
@@ -110,3 +96,23 @@ class Status:
                 "guard_passed": self.guard_passed or None,
             },
         }
+
+
+def unread(plan: Plan, spec: GatewaySpec) -> str:
+    """Why steps of a plan are unknown, once for every cluster; empty when none is."""
+    said: dict[str, str] = {}
+    for error in (step.unseen for step in plan.steps):
+        if isinstance(error, Unavailable):
+            name = next((one.name for one in spec.clusters if one.name in error.message), "")
+            said.setdefault(name, f"{error.message} ({error.cause})" if error.cause else error.message)
+        elif isinstance(error, Late):
+            name = _asked(error.resource, plan, spec)
+            said.setdefault(name, f"{name}: {error}")
+    return "; ".join(said.values())
+
+
+def _asked(resource: str, plan: Plan, spec: GatewaySpec) -> str:
+    """The cluster that a resource was looked for on: its own while nothing else there answers, else the config one."""
+    name = resource.partition("@")[2]
+    answers = any(step.unseen is None and step.resource.endswith(f"@{name}") for step in plan.steps)
+    return name if name and not answers else spec.config_cluster

@@ -14,8 +14,10 @@ from enum import StrEnum
 from itertools import islice
 
 from backend import catalog
+from backend.engine.apply import Result
+from backend.errors import StockOut
 from backend.rules import refusals
-from backend.spec import ClusterSpec, GatewaySpec, GpuPool, problems
+from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout, problems
 
 LONGEST_CLUSTER_NAME = 40
 MOST_SHAPES, MOST_REGIONS = 4, 5
@@ -55,6 +57,24 @@ def alternatives(spec: GatewaySpec, cluster: str, *, out: Collection[str] = ()) 
         *islice(_usable(_as_other_shapes(spec, mine)), MOST_SHAPES),
         *islice(_usable(_in_other_regions(spec, mine)), MOST_REGIONS),
     ]
+
+
+def tried(spec: GatewaySpec, cluster: str) -> tuple[str, ...]:
+    """Zones in which a run of the specification has looked for a cluster's machines beside the pool's own."""
+    if spec.on_stockout is not OnStockout.NEXT_ZONE:
+        return ()
+    mine = next(one for one in spec.clusters if one.name == cluster)
+    zones = catalog.zones(mine.serving_pool.accelerator) or ()
+    return tuple(zone for zone in zones if zone.startswith(f"{mine.region}-"))
+
+
+def without_machines(result: Result) -> tuple[str, ...]:
+    """Names of the clusters whose node pools a run could not have, because zones had no machines."""
+    return tuple(
+        step.resource.split("/")[1]
+        for step in result.failures
+        if step.error is not None and step.error.kind == StockOut.__name__ and step.resource.startswith("node-pool/")
+    )
 
 
 def next_pool(pool: GpuPool, region: str, out: Collection[str]) -> GpuPool | None:

@@ -27,9 +27,8 @@ SDK = (
     "google.cloud.service_usage_v1",
     "google.cloud.container_v1",
     "google.cloud.gkehub_v1",
-    "google.cloud.compute_v1",
 )
-"""The packages that every plan needs, the slowest last."""
+"""The packages that every plan needs."""
 LOOPBACK = ("127.0.0.1", "localhost")
 _PREFIXES = {
     "container": "/container",
@@ -136,6 +135,15 @@ def emulated(
         speed=speed,
         notes=notes,
     )
+
+
+def awake(target: Target, home: Path) -> bool:
+    """Whether a cloud can be asked as it is, without an emulated one being started in ``home``."""
+    if target is not Target.EMULATOR:
+        return True
+    from backend.emulator import control
+
+    return control.find(home) is not None
 
 
 def _rehearsal(spec: Destination, project: str, home: Path, speed: float | None) -> Connection:

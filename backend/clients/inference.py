@@ -9,20 +9,19 @@ gateway was not reached at all.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shlex
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backend.clients.kinds import POD
+from backend.clients.answers import Answer, Ask
 from backend.clients.kube_exec import ask_relay
+from backend.clients.request_logs import served_by
 from backend.clients.sse import Events
-from backend.errors import CloudError, InvalidRequest, NotFound, PermissionDenied, PromptError, Unavailable
+from backend.errors import NotFound, PermissionDenied, PromptError, Unavailable
 
 if TYPE_CHECKING:
     from backend.clients.kube import Kube
@@ -30,108 +29,9 @@ if TYPE_CHECKING:
     from backend.clients.kube_proxy import ProxyResponse
 
 RELAY_POD, RELAY_PORT = "mcig-relay", 8080
-CONTAINER = "vllm"
-LOG_PATIENCE_S = 2.0
-"""How long to look for a request in the logs, which reach the API server a little late."""
-LOG_PAUSE_S = 0.25
 _LOG_MARGIN_S = 15.0
 _READ_MARGIN_S = 60.0
 _LONGEST_ERROR = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What to ask of the model."""
-
-    text: str
-    model: str
-    """The base model's or an adapter's name."""
-    max_tokens: int = 64
-    temperature: float = 0.0
-    objective: str | None = None
-    """InferenceObjective to name in the request's header."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The request's headers, but for its id."""
-        named = {} if self.objective is None else {"x-gateway-inference-objective": self.objective}
-        return {"Content-Type": "application/json", **named}
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The request's body."""
-        return {
-            "model": self.model,
-            "prompt": self.text,
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-
-    def curl(self, base_url: str) -> str:
-        """The same request as a command, for somebody who may reach the address."""
-        headers = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in self.headers.items()]
-        body = shlex.quote(json.dumps(self.body, ensure_ascii=False))
-        return " \\\n  ".join([f"curl -sN {shlex.quote(f'{base_url}/completions')}", *headers, f"-d {body}"])
-
-
-@dataclass(frozen=True, slots=True)
-class ServedBy:
-    """The model server that answered."""
-
-    cluster: str
-    pod: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back from one address."""
-
-    status: int
-    """HTTP status of the gateway's answer."""
-    address: str
-    region: str
-    model: str
-    request_id: str
-    text: str = ""
-    usage: Mapping[str, int] | None = None
-    """Token counts, as the model server reports them."""
-    ttft_s: float | None = None
-    """Seconds to the first token, measured inside the VPC by the relay."""
-    total_s: float | None = None
-    """Seconds to the last token, measured here."""
-    way_s: float | None = None
-    """Seconds of the way to the relay and back, which are no part of ``ttft_s``."""
-    served_by: ServedBy | None = None
-    served_by_reason: str = ""
-    """Why ``served_by`` is unknown; empty when it is known."""
-    error: str = ""
-    """What the gateway or the model server says when it did not answer."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the model answered in full."""
-        return self.status == 200 and not self.error
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the answer as ``mcig prompt --json`` prints it."""
-        served = self.served_by
-        return {
-            "status": self.status,
-            "address": self.address,
-            "region": self.region,
-            "model": self.model,
-            "request_id": self.request_id,
-            "served_by": None if served is None else {"cluster": served.cluster, "pod": served.pod},
-            "served_by_reason": self.served_by_reason,
-            "text": self.text,
-            "usage": None if self.usage is None else dict(self.usage),
-            "ttft_s": self.ttft_s,
-            "total_s": self.total_s,
-            "way_s": self.way_s,
-            "error": self.error,
-        }
 
 
 async def prompt(
@@ -206,51 +106,6 @@ async def _through_relay(
             return
     async with ask_relay(relay, namespace, RELAY_POD, path, body=body, headers=headers, silence_s=silence_s) as answer:
         yield answer
-
-
-async def served_by(
-    kubes: Mapping[str, Kube],
-    request_id: str,
-    *,
-    namespace: str,
-    app: str,
-    since_s: float,
-    patience_s: float = LOG_PATIENCE_S,
-) -> tuple[ServedBy | None, str]:
-    """Find a request in the model servers' logs of all clusters; ``None`` with the reason when it is in none."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        looks = [
-            _in_cluster(kube, name, request_id, namespace=namespace, app=app, since_s=since_s)
-            for name, kube in kubes.items()
-        ]
-        found = await asyncio.gather(*looks, return_exceptions=True)
-        problems = []
-        for result in found:
-            if isinstance(result, ServedBy):
-                return result, ""
-            if isinstance(result, CloudError):
-                problems.append(result.message)
-            elif isinstance(result, BaseException):
-                raise result
-        if time.monotonic() >= deadline:
-            return None, "; ".join(problems) or "no model server has logged the request id"
-        await asyncio.sleep(LOG_PAUSE_S)
-
-
-async def _in_cluster(
-    kube: Kube, cluster: str, request_id: str, *, namespace: str, app: str, since_s: float
-) -> ServedBy | None:
-    pods = [pod["metadata"]["name"] for pod in await kube.list(POD, namespace, {"app": app})]
-    logs = await asyncio.gather(*(_log(kube, namespace, pod, since_s) for pod in pods))
-    return next((ServedBy(cluster, pod) for pod, log in zip(pods, logs, strict=True) if request_id in log), None)
-
-
-async def _log(kube: Kube, namespace: str, pod: str, since_s: float) -> str:
-    try:
-        return await kube.logs(namespace, pod, CONTAINER, since_s)
-    except InvalidRequest:
-        return ""
 
 
 class _Stream:

@@ -6,12 +6,8 @@ reads; answers are Google's own JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from urllib.parse import urlencode
-
 from backend.clients.google import Google, Json
-
-MOST_PAGES = 50
+from backend.clients.paging import pages, scoped
 
 
 class Inventory:
@@ -49,7 +45,7 @@ class Inventory:
         """All subnetworks of all networks and regions."""
         path = f"/compute/v1/projects/{self._project}/aggregated/subnetworks"
         answers = await self._pages("compute", path, {"maxResults": "500"}, doing="listing subnetworks")
-        return [one for answer in answers for one in _scoped(answer, "subnetworks")]
+        return scoped(answers, "subnetworks")
 
     async def memberships(self) -> list[Json]:
         """Fleet memberships of all locations."""
@@ -64,17 +60,7 @@ class Inventory:
         return [one for answer in answers for one in answer.get("resources", ())]
 
     async def _pages(self, api: str, path: str, query: dict[str, str], *, doing: str) -> list[Json]:
-        answers: list[Json] = []
-        token = ""
-        while len(answers) < MOST_PAGES:
-            asked = query | ({"pageToken": token} if token else {})
-            whole = f"{path}?{urlencode(asked)}" if asked else path
-            answers.append(await self._google.look(api, "GET", whole, doing=doing))
-            token = answers[-1].get("nextPageToken", "")
-            if not token:
-                break
-        return answers
+        async def read(whole: str) -> Json:
+            return await self._google.look(api, "GET", whole, doing=doing)
 
-
-def _scoped(answer: Json, key: str) -> Iterable[Json]:
-    return (one for scope in (answer.get("items") or {}).values() for one in scope.get(key, ()))
+        return await pages(read, path, query)

@@ -24,6 +24,14 @@ Graph = Mapping[ResourceId, frozenset[ResourceId]]
 """For each resource, those that must be done before it."""
 
 
+class Late(Exception):
+    """A resource that was not seen in the time that there was for it."""
+
+    def __init__(self, resource: ResourceId, limit_s: float) -> None:
+        super().__init__(f"no answer within {limit_s:g} s")
+        self.resource = resource
+
+
 class GraphError(ValueError):
     """The declared resources do not form a graph that could be carried out."""
 
@@ -185,9 +193,16 @@ def graph(resources: Sequence[Resource[Any]], verb: Verb) -> Graph:
 
 
 async def observe(
-    resources: Sequence[Resource[Any]], *, parallel: int = 32, passing: tuple[type[Exception], ...] = ()
+    resources: Sequence[Resource[Any]],
+    *,
+    parallel: int = 32,
+    passing: tuple[type[Exception], ...] = (),
+    limit_s: float | None = None,
 ) -> dict[ResourceId, Any]:
-    """Look at everything side by side; what lives inside something absent is absent without asking."""
+    """Look at everything side by side; what lives inside something absent is absent without asking.
+
+    What lives inside something and takes longer than ``limit_s`` is left unseen, as ``Late``.
+    """
     by_id = {resource.id: resource for resource in resources}
     bound = asyncio.Semaphore(parallel)
     looks: dict[ResourceId, asyncio.Task[Any]] = {}
@@ -197,9 +212,14 @@ async def observe(
             return home
         async with bound:
             try:
-                return await resource.observe()
+                async with asyncio.timeout(None if resource.within is None else limit_s) as limit:
+                    return await resource.observe()
             except passing as error:
                 return _Unseen(error)
+            except TimeoutError:
+                if not limit.expired() or limit_s is None:
+                    raise
+                return _Unseen(Late(resource.id, limit_s))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -216,13 +236,15 @@ async def plan(
     *,
     parallel: int = 32,
     passing: tuple[type[Exception], ...] = (),
+    limit_s: float | None = None,
 ) -> Plan:
     """Observe the world and say what ``verb`` would do.
 
-    Errors of the kinds in ``passing`` leave resources unseen, and the plan is then good for looking only.
+    Errors of the kinds in ``passing``, and looks longer than ``limit_s`` as in ``observe``, leave resources unseen, and
+    the plan is then good for looking only.
     """
     edges = graph(resources, verb)
-    observed = await observe(resources, parallel=parallel, passing=passing)
+    observed = await observe(resources, parallel=parallel, passing=passing, limit_s=limit_s)
     by_id = {resource.id: resource for resource in resources}
     order = [resource.id for resource in resources]
     actions: dict[ResourceId, PlannedStep] = {}

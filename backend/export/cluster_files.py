@@ -11,9 +11,9 @@ from backend.export.recipe import Recipe, yaml_text
 from backend.resources import manifests
 from backend.resources.export import EXPORT_MANAGER
 from backend.resources.manifests import Object, marked
-from backend.resources.manifests_metrics import Form, metric
-from backend.resources.manifests_relay import NAME as RELAY
-from backend.resources.manifests_relay import relay_config, relay_pod
+from backend.resources.manifests.metrics import Form, metric
+from backend.resources.manifests.relay import NAME as RELAY
+from backend.resources.manifests.relay import relay_config, relay_pod
 from backend.spec import ClusterSpec
 
 ADDRESSES = "ADDRESSES"

@@ -14,7 +14,7 @@ from backend.export.folder import File
 from backend.export.recipe import Recipe, yaml_text
 from backend.resources import manifests, versions
 from backend.resources.manifests import marked
-from backend.resources.manifests_metrics import Form
+from backend.resources.manifests.metrics import Form
 from backend.spec import ClusterSpec
 
 CRDS, SERVING, GATEWAY = "crds", "serving", "gateway"

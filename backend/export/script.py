@@ -13,8 +13,12 @@ from importlib.resources import files
 from backend.engine.resource import About
 from backend.export.recipe import Recipe
 from backend.export.words import Expansion, line, quote
+from backend.spec import ClusterSpec
 
 RULE = 119
+"""Columns of a part's title."""
+MINUTE, HOUR = 60, 3600
+"""Seconds."""
 
 
 class Script:
@@ -22,6 +26,7 @@ class Script:
 
     def __init__(self, recipe: Recipe, head: str) -> None:
         self.recipe = recipe
+        self.spec, self.project = recipe.spec, recipe.project
         self._lines = ["#!/usr/bin/env bash", *(f"# {text}".rstrip() for text in head.splitlines())]
         self._lines += ["set -euo pipefail", ""]
 
@@ -36,9 +41,9 @@ class Script:
 
     def constants(self) -> None:
         """Name what the functions and the steps work with."""
-        spec, config = self.recipe.spec, self.recipe.spec.config
+        spec, config = self.spec, self.spec.config
         values = {
-            "project": self.recipe.project,
+            "project": self.project,
             "stack": spec.name,
             "network": spec.network.vpc,
             "node_account": self.recipe.node_account,
@@ -70,6 +75,14 @@ class Script:
         if about.usd_per_hour:
             facts.append(f"Costs about {about.usd_per_hour:.2f} USD an hour from now on (an estimate).")
         self.add("", *(f"# {fact}" for fact in facts), f"step {quote(title or about.title)}")
+
+    def title(self, text: str) -> None:
+        """Begin a step that is told of by its title alone."""
+        self.add("", f"step {quote(text)}")
+
+    def variable(self, what: str, cluster: ClusterSpec) -> str:
+        """Name of a shell variable about a cluster: names of clusters are none for a shell."""
+        return f"{what}_{self.spec.clusters.index(cluster) + 1}"
 
     def run(self, words: Iterable[str], *, indent: str = "") -> None:
         """Add a command."""

@@ -17,7 +17,7 @@ from backend.export.recipe import Recipe, yaml_text
 from backend.export.terraform_cloud import cloud_blocks, module_settings, variables
 from backend.resources import manifests, versions
 from backend.resources.manifests import SECRET_KEY, SECRET_NAME, Object, marked
-from backend.resources.manifests_metrics import Form
+from backend.resources.manifests.metrics import Form
 from backend.resources.marks import labels
 from backend.spec import ClusterSpec
 

@@ -28,6 +28,15 @@ START_S = 1800
 """Seconds that pulling the image and loading the tokenizer may take beside the test itself."""
 KEPT_S = 600
 """Seconds for which an ended Job and its log are kept."""
+STARTS_ANYWHERE = (0, 11)
+"""vLLM's command line starts on a node without a GPU from here on (vllm-project/vllm pull request 25283)."""
+AS_ON_A_CPU = (
+    "from vllm.platforms import current_platform as found; "
+    "found.device_type = found.device_type or 'cpu'; "
+    "from vllm.entrypoints.cli.main import main; main()"
+)
+"""The same command line for older versions, which else end with "Failed to infer device type" where no GPU is; the
+client runs no model, so what it takes the node for does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +95,10 @@ class Load:
 def words(spec: GatewaySpec, load: Load, address: str) -> list[str]:
     """The command line of vLLM's client against one address of the gateway."""
     port = "" if spec.gateway.port == 80 else f":{spec.gateway.port}"
+    version = spec.model.version
+    old = version is not None and version < STARTS_ANYWHERE
     return [
-        "vllm", "bench", "serve",
+        *(("python3", "-c", AS_ON_A_CPU) if old else ("vllm",)), "bench", "serve",
         "--base-url", f"http://{address}{port}",
         "--model", spec.model.id,
         "--dataset-name", "random",

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend.address import Address
 from backend.clients.kinds import JOB, POD
 from backend.errors import CloudError, Conflict, PromptError, StepTimeout
 from backend.load import report
@@ -24,7 +25,6 @@ from backend.monitor.snapshot import Snapshot
 from backend.resources.keys import kubectl
 from backend.resources.manifests import is_ours
 from backend.spec import GatewaySpec
-from backend.status import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ Invariant: a price carries the day for which it holds, Google's own or the catal
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from ipaddress import IPv4Network
 
 
@@ -17,12 +17,8 @@ class RegionOffer:
     region: str
     zones: tuple[str, ...]
     """Zones that have the machine type; empty when none has, or when only the region is known."""
-    machine_types: tuple[str, ...]
-    """Machine types with the wanted GPU that the zones have."""
-    quota_metric: str | None
-    """Name of the GPU quota, such as ``PREEMPTIBLE_NVIDIA_H100_GPUS``; ``None`` when this purchase draws on none."""
     limit: float | None
-    """GPUs that the quota allows; ``None`` when it could not be read."""
+    """GPUs that the quota allows; ``None`` when it could not be read, or when this purchase draws on none."""
     used: float | None
     """GPUs of the quota in use; ``None`` when it could not be read."""
     needed: float
@@ -35,8 +31,6 @@ class RegionOffer:
     capacity: str | None
     """What Google says of free Spot machines: ``likely``, ``uncertain``, ``unlikely``; ``None`` when it was not
     asked, as it is only for the regions of the specification, or did not say."""
-    capacity_at: datetime | None
-    """When it was asked."""
     fits: bool | None
     """Whether zones and quota suffice; ``None`` when that is not known."""
     instead: tuple[str, ...]
@@ -60,8 +54,6 @@ class SubnetOffer:
     """``PRIVATE``, ``GLOBAL_MANAGED_PROXY``, ``REGIONAL_MANAGED_PROXY`` and so on, as Compute Engine names them."""
     role: str | None
     """``ACTIVE`` or ``BACKUP`` for a proxy-only subnet."""
-    secondary: tuple[IPv4Network, ...] = ()
-    """Ranges for Pods and Services."""
 
     @property
     def proxy_only(self) -> bool:

@@ -60,15 +60,12 @@ async def _offer(region: str, pool: GpuPool, all_zones: Sequence[str], readings:
     return RegionOffer(
         region=region,
         zones=zones,
-        machine_types=(pool.machine_type,) if zones else (),
-        quota_metric=metric,
         limit=limit,
         used=used,
         needed=needed,
         usd_per_hour=None if price is None else price.usd_per_hour * pool.nodes * max(1, len(pool.zones)),
         price_date=None if price is None else price.dated,
         capacity=None if told is None else capacity_words(told.obtainability),
-        capacity_at=None if told is None else told.at,
         fits=_fits(zones, limit, used, needed, metric),
         instead=tuple(nearest(region, all_zones)[:ASIDE]),
     )

@@ -20,7 +20,19 @@ from backend.clients.connect import connect
 from backend.clients.google import Json
 from backend.errors import Unauthenticated, UsageError
 from backend.places import Places
-from backend.preflight import access, consequences, local, machines, model, network, prices, quota, regions, versions
+from backend.preflight import (
+    access,
+    consequences,
+    local,
+    machines,
+    model,
+    names,
+    network,
+    prices,
+    quota,
+    regions,
+    versions,
+)
 from backend.preflight.check import Again, Check, Question, again_by_name
 from backend.preflight.findings import Finding, Topic, Verdict, in_order
 from backend.preflight.offers import NetworkOffer, RegionOffer, SubnetOffer, TokenOwner
@@ -38,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     *quota.CHECKS,
     *versions.CHECKS,
     *network.CHECKS,
+    *names.CHECKS,
     *model.CHECKS,
     *local.CHECKS,
 )
@@ -250,9 +263,6 @@ def _subnet(one: Json) -> SubnetOffer:
         range=IPv4Network(block) if block else None,
         purpose=str(one.get("purpose", "PRIVATE")),
         role=one.get("role"),
-        secondary=tuple(
-            IPv4Network(second["ipCidrRange"]) for second in one.get("secondaryIpRanges", ()) if "ipCidrRange" in second
-        ),
     )
 
 

@@ -11,10 +11,11 @@ from backend.clients import Clients
 from backend.clients.google import Json
 from backend.engine.events import Action
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
-from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled
-from backend.resources import marks, network, services, versions
+from backend.errors import AlreadyExists, InvalidRequest, OperationFailed, ServiceDisabled
+from backend.resources import marks, network, services, versions, vpc
 from backend.resources.cluster_shape import NETWORK, VERSION, body, differences, update, usd_per_hour
 from backend.resources.gke import NODE_ACCOUNT, WORKING, follow, node_flags
+from backend.resources.removal import remove
 from backend.resources.sharing import OWN, Teardown
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
@@ -190,17 +191,14 @@ class GkeCluster(Resource[Json]):
         seen = await self._read()
         if seen is None:
             return
-        if seen.get("status") != "STOPPING":
-            try:
-                operation = await watch.when_free(
-                    lambda: self._clients.container.delete_cluster(self._region, self._name)
-                )
-            except NotFound:
-                return
-            watch.saw(doing, operation=operation["name"])
-            await follow(self._clients, watch, self._region, operation["name"], doing=doing)
-        elif self._operation is not None:
-            await follow(self._clients, watch, self._region, self._operation, doing=doing)
+        await remove(
+            watch,
+            doing,
+            going=seen.get("status") == "STOPPING",
+            begun=self._operation,
+            ask=lambda: self._clients.container.delete_cluster(self._region, self._name),
+            ended=lambda name: follow(self._clients, watch, self._region, name, doing=doing),
+        )
         await self._gone(watch)
         await self._clients.forget(self._name)
 
@@ -211,7 +209,7 @@ class GkeCluster(Resource[Json]):
         return await self._clients.container.cluster(self._region, self._name)
 
     async def _create(self, watch: Watch) -> None:
-        await network.check_ordinary(self._spec, self._clients, self._region)
+        await vpc.check_ordinary(self._spec, self._clients, self._region)
         config = await self._clients.container.server_config(self._region)
         version = versions.resolve(self._spec.versions.gke, config, self._spec.versions.channel)
         wanted = body(self._spec, self._cluster, project=self._clients.project, version=version)
@@ -254,13 +252,7 @@ class GkeCluster(Resource[Json]):
         )
 
     async def _gone(self, watch: Watch) -> None:
-        async def gone() -> bool | None:
-            if await self._read() is None:
-                return True
-            watch.saw(f"waiting until {self._name} is gone")
-            return None
-
-        await watch.until(gone)
+        await watch.until_gone(self._read, f"waiting until {self._name} is gone")
 
     def _watch(self, note: Note, what: str) -> Watch:
         look = (

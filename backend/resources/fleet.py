@@ -14,12 +14,21 @@ from backend.errors import AlreadyExists, NotFound, ServiceDisabled
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
 from backend.resources.gke import dig
+from backend.resources.removal import remove
 from backend.resources.sharing import OWN, Teardown
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 
 INGRESS_ID = ResourceId("fleet-ingress")
 TIMEOUT_S = 20 * 60.0
+_IN_WORDS = {
+    "absent": "is not there yet",
+    "CODE_UNSPECIFIED": "has not said yet how it is",
+    "CREATING": "is being made",
+    "DELETING": "is being deleted",
+    "DISABLING": "is being disabled",
+    "ENABLING": "is being enabled",
+}
 
 
 def membership_id(name: str) -> ResourceId:
@@ -42,7 +51,12 @@ def linked(memberships: list[Json], project: str, cluster: ClusterSpec) -> Json 
     return None
 
 
-async def finished(clients: Clients, watch: Watch, operation: str, doing: str) -> None:
+def in_words(state: str) -> str:
+    """What is told of a membership or feature while it is not ready."""
+    return _IN_WORDS.get(state, f"is {state}")
+
+
+async def follow(clients: Clients, watch: Watch, operation: str, doing: str) -> None:
     """Return once a fleet operation has ended well, or is no longer known; raises ``OperationFailed``."""
 
     async def done() -> bool | None:
@@ -130,7 +144,7 @@ class Membership(Resource[Json]):
         """Ask for the membership."""
         seen = await self.observe()
         if seen is not None and dig(seen, "state.code") == "DELETING":
-            await self._gone(self._watch(note, f"deleting membership {self._name}"))
+            await self._watch(note, f"deleting membership {self._name}").until_gone(self.observe)
             seen = None
         if seen is not None:
             return
@@ -150,7 +164,7 @@ class Membership(Resource[Json]):
         doing = f"registering {self._name} with the fleet"
         watch = self._watch(note, doing)
         if self._operation is not None:
-            await finished(self._clients, watch, self._operation, doing)
+            await follow(self._clients, watch, self._operation, doing)
             self._operation = None
 
         async def ready() -> Json | None:
@@ -158,7 +172,7 @@ class Membership(Resource[Json]):
             state = dig(seen, "state.code") or "absent"
             if state in {"READY", "UPDATING", "SERVICE_UPDATING"}:
                 return seen
-            watch.saw(f"the membership is {state}")
+            watch.saw(f"the membership {in_words(state)}")
             return None
 
         return await watch.until(ready)
@@ -170,16 +184,15 @@ class Membership(Resource[Json]):
         seen = await self.observe()
         if seen is None:
             return
-        if dig(seen, "state.code") != "DELETING":
-            try:
-                operation = await watch.when_free(lambda: self._clients.fleet.delete_membership(seen["name"]))
-            except NotFound:
-                return
-            watch.saw(doing, operation=operation["name"])
-            await finished(self._clients, watch, operation["name"], doing)
-        elif self._operation is not None:
-            await finished(self._clients, watch, self._operation, doing)
-        await self._gone(watch)
+        await remove(
+            watch,
+            doing,
+            going=dig(seen, "state.code") == "DELETING",
+            begun=self._operation,
+            ask=lambda: self._clients.fleet.delete_membership(seen["name"]),
+            ended=lambda name: follow(self._clients, watch, name, doing),
+        )
+        await watch.until_gone(self.observe)
 
     def _ours(self, observed: Json) -> bool:
         return marks.ours(self._spec, observed.get("labels"))
@@ -198,12 +211,6 @@ class Membership(Resource[Json]):
                 f"delete {self._name} --location=global --project={self._clients.project}`"
             ),
         ) from error
-
-    async def _gone(self, watch: Watch) -> None:
-        async def gone() -> bool | None:
-            return True if await self.observe() is None else None
-
-        await watch.until(gone)
 
     def _watch(self, note: Note, what: str) -> Watch:
         look = f"gcloud container fleet memberships list --project={self._clients.project}"

@@ -16,8 +16,9 @@ from backend.clients.kinds import GATEWAY, GATEWAY_CLASS, MULTI_CLUSTER_INGRESS,
 from backend.engine.resource import About, Change, Departure, Note, Resource, Step
 from backend.errors import AlreadyExists, Conflict, NotFound, PermissionDenied, ServiceDisabled, Unavailable
 from backend.resources import marks
-from backend.resources.fleet import INGRESS_ID, finished, linked, membership_id, short
+from backend.resources.fleet import INGRESS_ID, follow, in_words, linked, membership_id, short
 from backend.resources.gke import dig
+from backend.resources.removal import remove
 from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
 
@@ -27,6 +28,8 @@ MULTI_CLUSTER = "-mc"
 CONFIG_OBJECTS = (MULTI_CLUSTER_INGRESS, MULTI_CLUSTER_SERVICE)
 """What else lives on a config cluster by this feature."""
 TIMEOUT_S = 20 * 60.0
+SERVED_S = 8.0
+"""Seconds that a config cluster has to say what else it serves."""
 
 
 def same_membership(one: str, other: str) -> bool:
@@ -142,7 +145,7 @@ class FleetIngress(Resource[Ingress]):
         """Ask for the feature; raises ``Conflict`` when it has another config cluster."""
         seen = await self.observe()
         if seen is not None and seen.state == "DISABLING":
-            await self._gone(self._watch(note, "disabling the old feature"))
+            await self._watch(note, "disabling the old feature").until_gone(self.observe)
             seen = None
         if seen is None:
             await self._create(note)
@@ -154,7 +157,7 @@ class FleetIngress(Resource[Ingress]):
         doing = "enabling multi-cluster gateways"
         watch = self._watch(note, doing)
         if self._operation is not None:
-            await finished(self._clients, watch, self._operation, doing)
+            await follow(self._clients, watch, self._operation, doing)
             self._operation = None
 
         async def ok() -> Ingress | None:
@@ -163,7 +166,7 @@ class FleetIngress(Resource[Ingress]):
             if state == "OK":
                 return seen
             said = f": {seen.description}" if seen is not None and seen.description else ""
-            watch.saw(f"the multi-cluster gateway controller is {state}{said}")
+            watch.saw(f"the multi-cluster gateway controller {in_words(state)}{said}")
             return None
 
         seen = await watch.until(ok)
@@ -177,16 +180,15 @@ class FleetIngress(Resource[Ingress]):
         seen = await self.observe()
         if seen is None:
             return
-        if seen.state != "DISABLING":
-            try:
-                operation = await watch.when_free(lambda: self._clients.fleet.delete_feature(FEATURE))
-            except NotFound:
-                return
-            watch.saw(doing, operation=operation["name"])
-            await finished(self._clients, watch, operation["name"], doing)
-        elif self._operation is not None:
-            await finished(self._clients, watch, self._operation, doing)
-        await self._gone(watch)
+        await remove(
+            watch,
+            doing,
+            going=seen.state == "DISABLING",
+            begun=self._operation,
+            ask=lambda: self._clients.fleet.delete_feature(FEATURE),
+            ended=lambda name: follow(self._clients, watch, name, doing),
+        )
+        await watch.until_gone(self.observe)
 
     def _ours(self, observed: Ingress) -> bool:
         return marks.ours(self._spec, observed.feature.get("labels"))
@@ -200,10 +202,13 @@ class FleetIngress(Resource[Ingress]):
     async def _served(self) -> tuple[str, ...]:
         kube = self._clients.kube(self._config.name)
         try:
-            gateways, *configs = await asyncio.gather(kube.list(GATEWAY), *(kube.list(kind) for kind in CONFIG_OBJECTS))
+            async with asyncio.timeout(SERVED_S):
+                gateways, *configs = await asyncio.gather(
+                    kube.list(GATEWAY), *(kube.list(kind) for kind in CONFIG_OBJECTS)
+                )
         except NotFound:
             return ()
-        except (Unavailable, PermissionDenied):
+        except (Unavailable, PermissionDenied, TimeoutError):
             return (f"whatever is on {self._config.name}, which could not be asked",)
         found = [
             f"Gateway {_path(one)}"
@@ -261,12 +266,6 @@ class FleetIngress(Resource[Ingress]):
             return True
         watch.saw(f"waiting until {self._config.name} has GatewayClass {name}")
         return None
-
-    async def _gone(self, watch: Watch) -> None:
-        async def gone() -> bool | None:
-            return True if await self.observe() is None else None
-
-        await watch.until(gone)
 
     def _watch(self, note: Note, what: str) -> Watch:
         look = f"gcloud container fleet ingress describe --project={self._clients.project}"

@@ -15,7 +15,7 @@ from backend.engine.resource import Note
 from backend.errors import CloudError, OperationFailed, PermissionDenied
 from backend.resources.keys import kubectl
 from backend.resources.manifests import Object
-from backend.resources.manifests_metrics import EXPORTS
+from backend.resources.manifests.metrics import EXPORTS
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 

@@ -16,7 +16,7 @@ from backend.engine.resource import About, Departure, Note, Step
 from backend.errors import InvalidRequest
 from backend.resources.keys import Key, kubectl
 from backend.resources.manifests import Object, marked
-from backend.resources.manifests_metrics import CRD_NAME, NAME, Form, form_of, metric, taken_form
+from backend.resources.manifests.metrics import CRD_NAME, NAME, Form, form_of, metric, taken_form
 from backend.resources.objects import KIND_TIMEOUT_S, KubeObjects, Seen
 from backend.spec import ClusterSpec, GatewaySpec
 

@@ -17,13 +17,12 @@ from backend.clients.failures import operation_failed
 from backend.clients.google import Json
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
 from backend.errors import AlreadyExists, Conflict, InvalidRequest, NotFound, ServiceDisabled, StepTimeout
-from backend.resources import leftovers, marks, services
+from backend.resources import leftovers, marks, services, vpc
 from backend.resources.subnets import (
     GLOBAL_PROXY,
     HOMES,
     PREFIX,
     active_proxy,
-    in_region,
     proposals,
     regional_proxy,
     taken,
@@ -41,38 +40,6 @@ DELETE_TIMEOUT_S = 40 * 60.0
 def resource_id(region: str) -> ResourceId:
     """Id of a region's row."""
     return ResourceId(f"subnet/{region}")
-
-
-async def check_ordinary(spec: GatewaySpec, clients: Clients, region: str) -> None:
-    """Raise ``InvalidRequest`` unless the stack's VPC has an ordinary subnetwork for the nodes of a region."""
-    vpc, wanted, project = spec.network.vpc, spec.network.subnetwork, clients.project
-    network = await clients.compute.network(vpc)
-    if network is None:
-        raise InvalidRequest(
-            f"project {project} has no VPC network {vpc}",
-            cause="it was deleted, or is in another project",
-            fix=f"set network.vpc to one of `gcloud compute networks list --project={project}`",
-        )
-    ordinary = [
-        subnetwork["name"]
-        for subnetwork in await clients.compute.subnetworks(vpc)
-        if in_region(subnetwork, region) and subnetwork.get("purpose", "PRIVATE") == "PRIVATE"
-    ]
-    if wanted is None and not network.get("autoCreateSubnetworks"):
-        raise InvalidRequest(
-            f"VPC network {vpc} is in custom mode, and network.subnetwork is not set",
-            cause="in custom mode a cluster must be told its subnetwork, of one name in the region of each cluster",
-            fix=f"set network.subnetwork; {region} has {', '.join(ordinary) or 'none'}",
-        )
-    if wanted is not None and wanted not in ordinary:
-        raise InvalidRequest(
-            f"{region} has no ordinary subnetwork {wanted} in VPC network {vpc}",
-            cause=f"it has {', '.join(ordinary) or 'none'}; clusters need one of that name in each of their regions",
-            fix=(
-                f"gcloud compute networks subnets create {wanted} --network={vpc} --region={region} "
-                f"--range=A_FREE_RANGE/20 --project={project}; or set network.subnetwork to what is there"
-            ),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +142,7 @@ class ProxySubnet(Resource[Proxies]):
             return
         if regional := regional_proxy(subnetworks, self._region):
             raise self._excluded(regional)
-        await check_ordinary(self._spec, self._clients, self._region)
+        await vpc.check_ordinary(self._spec, self._clients, self._region)
         wanted = self._range(subnetworks)
         body = {
             "name": self._name,

@@ -6,35 +6,28 @@ goes wrong with a resize never costs the machines that run.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend import catalog
 from backend.clients import Clients
-from backend.clients.failures import operation_failed, out_of_stock
 from backend.clients.google import Json
-from backend.clients.kinds import NODE
 from backend.engine.events import Action
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
-from backend.errors import AlreadyExists, InvalidRequest, NotFound, OperationFailed, ServiceDisabled, StockOut
+from backend.errors import AlreadyExists, InvalidRequest, OperationFailed, ServiceDisabled, StockOut
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
 from backend.resources.gke import WORKING, dig, follow, node_flags
+from backend.resources.node_pool_arrival import DEGRADED, Arrival
 from backend.resources.node_pool_shape import MOST_NODES, again, body, differences, flags, resize, stands_in
-from backend.resources.stock import EarlyWord, explained, said_of, short
+from backend.resources.removal import remove
+from backend.resources.stock import explained, said_of, short
 from backend.resources.waiting import Watch
-from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout, Provisioning
+from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout
 from backend.stockout import next_pool
 
-TIMEOUT_S = 60 * 60.0
-POOL_LABEL = "cloud.google.com/gke-nodepool"
-"""Label that GKE gives nodes: the name of their pool."""
 STATUS = "status"
-DEGRADED = "RUNNING_WITH_ERROR"
-"""Status of a pool of which a part could not be made."""
-
 _DEPARTURES = (
     Departure(
         document="asks for the pool at the location of a zone",
@@ -68,8 +61,7 @@ class NodePool(Resource[Json]):
         self._pool = cluster.serving_pool
         self._clients = clients
         self._operation: str | None = None
-        self._clock = clock
-        self._began = clock()
+        self._arrival = Arrival(spec, cluster, clients, observe=self.observe, clock=clock)
 
     @property
     def about(self) -> About:
@@ -132,8 +124,8 @@ class NodePool(Resource[Json]):
 
     async def apply(self, step: Step, note: Note) -> None:
         """Ask for the pool as soon as the cluster takes requests."""
-        self._began = self._clock()
-        watch = self._watch(note, f"creating node pool {self._pool.name}")
+        self._arrival.begins()
+        watch = self._arrival.watch(note, f"creating node pool {self._pool.name}")
         seen = await self._settled(watch)
         if seen is not None and seen.get("status") == "ERROR" and self._ours(seen):
             await self.delete(note)
@@ -154,7 +146,8 @@ class NodePool(Resource[Json]):
         asked, out = self._pool, set[str]()
         while True:
             try:
-                return await self._won(note)
+                operation, self._operation = self._operation, None
+                return await self._arrival.won(note, operation)
             except StockOut as stock_out:
                 out |= set(stock_out.zones)
                 following = next_pool(asked, self._region, out) if self._moves_on else None
@@ -163,7 +156,7 @@ class NodePool(Resource[Json]):
                 asked = following
                 note(f"{' and '.join(stock_out.zones)} has no {asked.machine_type}: next {' and '.join(asked.zones)}")
                 await self.delete(note)
-                await self._ask(self._watch(note, f"creating node pool {asked.name}"), asked)
+                await self._ask(self._arrival.watch(note, f"creating node pool {asked.name}"), asked)
 
     def detail(self, observed: Json) -> Mapping[str, Any]:
         """The zones that the machines are in."""
@@ -172,22 +165,19 @@ class NodePool(Resource[Json]):
     async def delete(self, note: Note) -> None:
         """Delete it and return once it is gone."""
         doing = f"deleting node pool {self._pool.name} of {self._cluster}"
-        watch = self._watch(note, doing)
+        watch = self._arrival.watch(note, doing)
         seen = await self.observe()
         if seen is None:
             return
-        if seen.get("status") != "STOPPING":
-            try:
-                operation = await watch.when_free(
-                    lambda: self._clients.container.delete_node_pool(self._region, self._cluster, self._pool.name)
-                )
-            except NotFound:
-                return
-            watch.saw(doing, operation=operation["name"])
-            await follow(self._clients, watch, self._region, operation["name"], doing=doing)
-        elif self._operation is not None:
-            await follow(self._clients, watch, self._region, self._operation, doing=doing)
-        await self._gone(watch)
+        await remove(
+            watch,
+            doing,
+            going=seen.get("status") == "STOPPING",
+            begun=self._operation,
+            ask=lambda: self._clients.container.delete_node_pool(self._region, self._cluster, self._pool.name),
+            ended=lambda name: follow(self._clients, watch, self._region, name, doing=doing),
+        )
+        await watch.until_gone(self.observe)
 
     @property
     def _moves_on(self) -> bool:
@@ -197,7 +187,7 @@ class NodePool(Resource[Json]):
         """The pool once it is not on its way out, nor another process's attempt at something else."""
         seen = await self.observe()
         if seen is not None and seen.get("status") == "STOPPING":
-            await self._gone(watch)
+            await watch.until_gone(self.observe)
             return None
         if seen is None or seen.get("status") != "PROVISIONING" or not any(differences(self._pool, seen)):
             return seen
@@ -250,47 +240,6 @@ class NodePool(Resource[Json]):
                 reason=error.reason,
             ) from error
 
-    async def _won(self, note: Note) -> Json:
-        doing = f"creating node pool {self._pool.name} of {self._cluster}"
-        watch = self._watch(note, doing)
-        warning = EarlyWord(self._spec.on_stockout, self._since_s)
-
-        def word(said: str) -> str:
-            return warning(said) if out_of_stock(said) else f"{doing}: {said}"
-
-        operation, self._operation = self._operation, None
-        if operation is not None:
-            places = self._pool.zones
-            await follow(self._clients, watch, self._region, operation, doing=doing, places=places, word=word)
-
-        async def runs() -> Json | None:
-            seen = await self.observe()
-            status = "absent" if seen is None else seen.get("status", "")
-            if seen is not None and status == "ERROR" and short(seen):
-                raise operation_failed(doing, said_of(seen), project=self._clients.project, places=self._pool.zones)
-            if seen is not None and status == DEGRADED:
-                raise self._incomplete(seen)
-            if seen is None or status in {"ERROR", "STOPPING"}:
-                raise OperationFailed(
-                    f"{doing}: the pool is {status}",
-                    cause="Google could not make the machines, or somebody deleted the pool",
-                    fix=f"look at `{self._look}`, then `mcig apply` again",
-                )
-            if status in WORKING:
-                return seen
-            watch.saw(word(said_of(seen)) if short(seen) else f"the pool is {status}")
-            return None
-
-        seen = await watch.until(runs)
-        if self._pool.provisioning is not Provisioning.FLEX_START:
-            await watch.until(lambda: self._nodes_ready(watch, seen))
-        return seen
-
-    def _since_s(self) -> float | None:
-        """Seconds of life since the pool was asked for; ``None`` where a rehearsal leaves waiting out."""
-        speed = self._clients.connection.speed or 1.0
-        return None if math.isinf(speed) else (self._clock() - self._began) * speed
-
     def _standing(self, observed: Json) -> str:
         if not self._ours(observed):
             return "adopted"
@@ -311,45 +260,3 @@ class NodePool(Resource[Json]):
                 cause="the machines of a pool cannot be changed",
                 fix="give gpu_pool another name to have a new pool beside it, or change the spec to what is there",
             )
-
-    async def _nodes_ready(self, watch: Watch, seen: Json) -> bool | None:
-        per_zone, zones = int(seen.get("initialNodeCount", 0)), len(seen.get("locations", ()))
-        wanted = min(self._pool.nodes * len(self._pool.zones), per_zone * zones)
-        nodes = await self._clients.kube(self._cluster).list(NODE, labels={POOL_LABEL: self._pool.name})
-        ready = sum(_ready(node) for node in nodes)
-        if ready >= wanted:
-            return True
-        pool = await self.observe() or {}
-        if pool.get("status") == DEGRADED:
-            raise self._incomplete(pool)
-        watch.saw(f"{ready} of {wanted} nodes are ready")
-        return None
-
-    def _incomplete(self, seen: Json) -> OperationFailed:
-        said = said_of(seen) or "no explanation was given"
-        return OperationFailed(
-            f"node pool {self._pool.name} of {self._cluster} is {DEGRADED}: {said}",
-            cause="Google could not make some of its machines; those that run stay",
-            fix=f"`mcig apply` asks again, better later; or set gpu_pool.nodes of {self._cluster} lower",
-        )
-
-    async def _gone(self, watch: Watch) -> None:
-        async def gone() -> bool | None:
-            return True if await self.observe() is None else None
-
-        await watch.until(gone)
-
-    @property
-    def _look(self) -> str:
-        return (
-            f"gcloud container node-pools describe {self._pool.name} --cluster={self._cluster} "
-            f"--location={self._region} --project={self._clients.project}"
-        )
-
-    def _watch(self, note: Note, what: str) -> Watch:
-        return Watch(note, what, timeout_s=TIMEOUT_S, look=self._look)
-
-
-def _ready(node: Json) -> bool:
-    conditions = dig(node, "status.conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from backend import catalog
 from backend.clients.kinds import CUSTOM_RESOURCE_DEFINITION, DEPLOYMENT, INFERENCE_POOL
 from backend.engine.resource import About, Departure
-from backend.resources import manifests, manifests_crd
-from backend.resources.chart import PICKER_METRIC, epp_name, pool_objects
+from backend.resources import manifests
 from backend.resources.conditions import deployment_lacking, lacking
 from backend.resources.keys import Key, kubectl
+from backend.resources.manifests import crd
+from backend.resources.manifests.chart import PICKER_METRIC, epp_name, pool_objects
 from backend.resources.objects import KubeObjects, Seen
 from backend.spec import ClusterSpec, GatewaySpec
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def objective_crd(spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> KubeObjects:
     """The row ``crd/inferenceobjective@CLUSTER``."""
-    key = Key(CUSTOM_RESOURCE_DEFINITION, None, manifests_crd.NAME)
+    key = Key(CUSTOM_RESOURCE_DEFINITION, None, crd.NAME)
 
     def lacks(seen: Seen) -> str | None:
         status = seen.objects[key].get("status") or {}
@@ -36,7 +37,7 @@ def objective_crd(spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> 
         cluster,
         clients,
         manager="mcig-crd",
-        wanted=[manifests_crd.inference_objective_crd()],
+        wanted=[crd.inference_objective_crd()],
         about=About(
             title=f"Teach {cluster.name} the kind InferenceObjective",
             region=cluster.region,

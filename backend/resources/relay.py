@@ -18,7 +18,7 @@ from backend.resources.conditions import lacking
 from backend.resources.gateway import addresses_of, gateway_key
 from backend.resources.keys import DELETE_TIMEOUT_S, Key, gone, kubectl, look
 from backend.resources.manifests import Object, is_ours, marked
-from backend.resources.manifests_relay import LIFETIME_S, NAME, relay_config, relay_pod
+from backend.resources.manifests.relay import LIFETIME_S, NAME, relay_config, relay_pod
 from backend.resources.objects import KubeObjects, Seen
 from backend.spec import GatewaySpec
 

@@ -19,7 +19,7 @@ from backend.errors import OperationFailed
 from backend.resources.conditions import deployment_lacking
 from backend.resources.keys import Key, kubectl
 from backend.resources.manifests import Object
-from backend.resources.manifests_serving import CONTAINER, QUIET_FROM, model_servers
+from backend.resources.manifests.serving import CONTAINER, QUIET_FROM, model_servers
 from backend.resources.objects import STATUS, KubeObjects, Seen
 from backend.resources.rollout import Rollouts
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backend.clients import models
 from backend.clients.kinds import INFERENCE_OBJECTIVE, NAMESPACE, SERVICE
 from backend.resources.manifests import Object
-from backend.resources.manifests_crd import inference_objective_crd
+from backend.resources.manifests.crd import inference_objective_crd
 from backend.resources.objects import KubeObjects
 
 if TYPE_CHECKING:

@@ -59,6 +59,7 @@ def _command(spec: GatewaySpec, way: Alternative) -> str:
 
 
 def said_of(pool: Json) -> str:
+    """What Google says of a pool in its own words; empty when it says nothing."""
     told = [pool.get("statusMessage"), *(one.get("message") for one in pool.get("conditions") or ())]
     return next((str(one) for one in told if one), "")
 

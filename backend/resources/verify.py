@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend import catalog
-from backend.clients.inference import Answer, Ask, prompt
+from backend.clients.answers import Answer, Ask
+from backend.clients.inference import prompt
 from backend.engine.events import Action
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
 from backend.errors import CloudError, PromptError

@@ -70,6 +70,18 @@ class Watch:
                 fix=f"look with `{self._look}`; then `mcig apply` again goes on waiting",
             ) from error
 
+    async def until_gone(self, look: Callable[[], Awaitable[object | None]], text: str = "") -> None:
+        """Look until there is nothing any more; ``text`` is told while there is."""
+
+        async def gone() -> bool | None:
+            if await look() is None:
+                return True
+            if text:
+                self.saw(text)
+            return None
+
+        await self.until(gone)
+
     async def when_free(self, ask: Callable[[], Awaitable[Found]]) -> Found:
         """Make a request, again and again while something else works on the same object."""
 

@@ -1,6 +1,7 @@
 """The dependency rules of backend/ARCHITECTURE.md, read from the source."""
 
 import ast
+import graphlib
 import sys
 
 import pytest
@@ -24,6 +25,8 @@ DOORS = (
     "backend.load",
     "backend.preflight",
     "backend.export",
+    "backend.bundle",  # a bug report
+    "backend.only",  # names of steps
     "backend.errors",
     "backend.emulator.control",
     "backend.engine",
@@ -37,6 +40,17 @@ def offenders(importer: tuple[str, ...], *, allowed: tuple[str, ...] = (), forbi
         for found in EVERY
         if within(found.importer, *importer) and within(found.module, *forbidden) and not within(found.module, *allowed)
     ]
+
+
+def needs() -> dict[str, set[str]]:
+    """For each module the modules that it imports, at its top or when something is called."""
+    names = {name for name, _ in sources()}
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for each in EVERY:
+        owner = each.module if each.module in names else each.module.rpartition(".")[0]
+        if owner in names and owner != each.importer:
+            found[each.importer].add(owner)
+    return found
 
 
 def test_there_is_something_to_check() -> None:
@@ -98,22 +112,32 @@ def test_the_product_knows_only_the_door_of_the_emulator() -> None:
 
 
 def test_the_door_of_the_emulator_imports_the_standard_library_only() -> None:
+    """The door, and the modules that it is made of."""
+    graph, made_of = needs(), ["backend.emulator.control"]
+    for module in made_of:
+        made_of += sorted(graph[module] - {*made_of})
     foreign = [
         str(found)
         for found in EVERY
-        if found.importer == "backend.emulator.control" and found.module.split(".")[0] not in sys.stdlib_module_names
+        if found.importer in made_of
+        and found.module.split(".")[0] not in sys.stdlib_module_names
+        and not within(found.module, *made_of)
     ]
     assert foreign == []
+    assert all(within(module, "backend.emulator") for module in made_of)
+    assert len(made_of) > 1
 
 
 def test_imports_go_one_way_between_the_layers() -> None:
     layers = [
-        ("backend.errors", "backend.engine", "backend.emulator"),
-        ("backend.spec", "backend.catalog", "backend.places", "backend.lock"),
-        ("backend.rules", "backend.catalog_rules", "backend.fit"),
-        ("backend.presets", "backend.clients"),
-        ("backend.resources",),
-        ("backend.stack", "backend.departures"),
+        ("backend.errors", "backend.engine", "backend.emulator", "backend.catalog", "backend.places"),
+        ("backend.spec", "backend.eta", "backend.fit", "backend.lock"),
+        ("backend.catalog_rules", "backend.clients", "backend.money", "backend.spec_fields"),
+        ("backend.rules", "backend.monitor", "backend.prompting", "backend.status"),
+        ("backend.spec_yaml", "backend.stockout"),
+        ("backend.draft", "backend.presets", "backend.resources", "backend.retire"),
+        ("backend.departures", "backend.explain", "backend.export", "backend.load", "backend.preflight"),
+        ("backend.stack",),
         ("tui",),
     ]
     upward = []
@@ -121,6 +145,18 @@ def test_imports_go_one_way_between_the_layers() -> None:
         above = tuple(name for higher in layers[height + 1 :] for name in higher)
         upward += offenders(layer, forbidden=above)
     assert upward == []
+
+
+def test_nothing_imports_itself_in_a_circle() -> None:
+    """Neither a module nor a whole part of the back end; ``CycleError`` names the circle."""
+    modules = needs()
+    parts: dict[str, set[str]] = {}
+    for module, needed in modules.items():
+        mine, *theirs = (".".join(name.split(".")[:2]) for name in (module, *needed))
+        if mine != "backend":
+            parts.setdefault(mine, set()).update(part for part in theirs if part not in {mine, "backend"})
+    for graph in (modules, {part: needed for part, needed in parts.items() if within(part, "backend")}):
+        graphlib.TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("name", ["print", "input", "exit", "quit", "sys.exit", "os._exit"])

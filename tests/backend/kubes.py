@@ -13,7 +13,8 @@ from aiohttp import web
 
 from backend.clients import Clients
 from backend.clients.kube import Kube
-from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
+from backend.emulator.kube.cluster import KubeCluster
+from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.kube.pki import Authority
 from backend.emulator.pace import Pace
 from backend.emulator.world import World

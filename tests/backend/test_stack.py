@@ -223,7 +223,7 @@ async def test_status_says_what_the_plan_says(rehearsal: GatewaySpec, places: Pl
         "c": "absent",
     }
     assert status.usd_per_hour == 1.0
-    assert not status.as_wanted
+    assert status.unread == ""
     document = json.loads(json.dumps(status.to_json()))
     assert document["addresses"] == [
         {"region": "us-east4", "address": "10.0.0.9", "base_url": "http://10.0.0.9/v1"},

@@ -62,6 +62,12 @@ membership_ready() {
   found="$(membership "$1" "$2")" && case "$(field 3 "$found")" in READY | *UPDATING) ;; *) return 1 ;; esac
 }
 
+# begin WHAT, begun WHAT, end WHAT: gcloud marks what it registers and enables only afterwards, so that it is this
+# script's is written down beforehand, beside it: a run that was stopped in between is gone on with.
+begin() { : >"$here/.begun-$1"; }
+begun() { [ -e "$here/.begun-$1" ]; }
+end() { rm -f "$here/.begun-$1"; }
+
 # mark_ingress: gcloud cannot label a feature, so this one request is curl's; the token goes in by a pipe.
 mark_ingress() {
   printf 'header = "Authorization: Bearer %s"\n' "$(gcloud auth print-access-token)" |

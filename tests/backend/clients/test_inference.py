@@ -10,8 +10,10 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.clients.inference import Answer, Ask, ServedBy, prompt, served_by
+from backend.clients.answers import Answer, Ask, ServedBy
+from backend.clients.inference import prompt
 from backend.clients.kube import Kube
+from backend.clients.request_logs import served_by
 from backend.clients.sse import Events
 from backend.errors import PromptError
 from tests.backend.kubes import stub_server, token

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from backend.clients.inference import Ask, prompt, served_by
+from backend.clients.answers import Ask
+from backend.clients.inference import prompt
 from backend.clients.kube import Kube
 from backend.clients.kube_exec import ask_relay, run
-from backend.emulator.kube.cluster import ClusterFeatures, KubeCluster
+from backend.clients.request_logs import served_by
+from backend.emulator.kube.cluster import KubeCluster
+from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.serving.kubelet import Kubelet
 from backend.errors import PermissionDenied, PromptError, Unavailable
-from backend.resources.manifests_relay import relay_pod, script
+from backend.resources.manifests.relay import relay_pod, script
 from backend.spec import GatewaySpec
 from tests.backend.kubes import AUTHORITY, TOKEN, client_of, stub_server
 

@@ -1,11 +1,13 @@
 """The plan: one step per resource, ordered, and nothing changed by making it."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.engine.events import Action, Verb
-from backend.engine.plan import GraphError, plan
+from backend.engine.plan import GraphError, Late, plan
 from backend.engine.resource import Step
 from tests.backend.engine.toys import Check, Toy, ToyWorld
 
@@ -66,6 +68,37 @@ async def test_what_says_nothing_is_unseen_where_that_is_passed_over_and_an_erro
     unseen = {step.resource: str(step.unseen) for step in made.steps if step.unseen is not None}
     assert unseen == dict.fromkeys(("cluster", "inside", "check"), "cluster says nothing")
     assert {step.resource: step.action for step in made.changes} == {"after": Action.UPDATE}
+
+
+class Hanging(Toy):
+    """A toy that never answers."""
+
+    async def observe(self) -> str | None:
+        await asyncio.Event().wait()
+        return None
+
+
+async def test_what_hangs_inside_something_is_late_and_holds_nothing_else_up() -> None:
+    world = ToyWorld(values={"cluster": "new", "other": "old"})
+    resources = [Toy(world, "cluster"), Hanging(world, "inside", within="cluster"), Toy(world, "other")]
+    made = await plan(resources, Verb.APPLY, limit_s=0.01)
+    late = next(step.unseen for step in made.steps if step.resource == "inside")
+    assert isinstance(late, Late)
+    assert (late.resource, str(late)) == ("inside", "no answer within 0.01 s")
+    assert [step.resource for step in made.changes] == ["other"]
+
+
+class Timed(Toy):
+    """A toy whose own patience ends."""
+
+    async def observe(self) -> str | None:
+        raise TimeoutError("its own")
+
+
+async def test_a_time_out_of_the_resource_itself_is_an_error() -> None:
+    world = ToyWorld(values={"cluster": "new"})
+    with pytest.raises(TimeoutError, match="its own"):
+        await plan([Toy(world, "cluster"), Timed(world, "inside", within="cluster")], Verb.APPLY, limit_s=5)
 
 
 async def test_what_lives_inside_comes_after_it() -> None:

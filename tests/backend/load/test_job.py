@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from backend.clients.kinds import JOB
 from backend.emulator.serving import bench
+from backend.emulator.serving.podspec import BenchWork, work_of
 from backend.errors import UsageError
 from backend.load import Drill, Load
 from backend.load.job import NAME, job, words
@@ -16,11 +21,37 @@ from tests.backend.kubes import api_server, client_of
 ADDRESS = "10.156.0.7"
 
 
-def test_the_clients_words_are_understood_by_the_emulated_client(spec: GatewaySpec) -> None:
-    said = bench.parser().parse_args(words(spec, Load(2.5, 10), ADDRESS)[3:])
+def of_image(spec: GatewaySpec, tag: str) -> GatewaySpec:
+    data = spec.to_data()
+    return GatewaySpec.model_validate(data | {"model": data["model"] | {"image": f"vllm/vllm-openai:{tag}"}})
+
+
+@pytest.mark.parametrize("tag", ["v0.8.5", "v0.11.0", "nightly"])
+def test_the_clients_words_are_understood_by_the_emulated_client(spec: GatewaySpec, tag: str) -> None:
+    pod = job(of_image(spec, tag), Load(2.5, 10), ADDRESS)["spec"]["template"]
+    work = work_of(pod, {})
+    assert isinstance(work, BenchWork)
+    said = bench.parser().parse_args(work.words)
     assert (said.base_url, said.model) == (f"http://{ADDRESS}", spec.model.id)
     assert (said.num_prompts, said.request_rate) == (25, 2.5)
     assert (said.random_input_len, said.random_output_len, said.ignore_eos) == (4000, 200, True)
+
+
+@pytest.mark.parametrize(("there", "seen"), [("", "cpu"), ("cuda", "cuda")])
+def test_an_old_client_takes_a_node_without_a_gpu_for_a_cpu(
+    spec: GatewaySpec, tmp_path: Path, there: str, seen: str
+) -> None:
+    """The words are run in front of a package that has what they use of vLLM."""
+    package = tmp_path / "vllm" / "entrypoints" / "cli"
+    package.mkdir(parents=True)
+    found = f"class Found:\n    device_type = {there!r}\n\n\ncurrent_platform = Found()\n"
+    (tmp_path / "vllm" / "platforms.py").write_text(found)
+    told = "import sys\nfrom vllm.platforms import current_platform\n\n\ndef main():\n"
+    (package / "main.py").write_text(told + "    print(current_platform.device_type, *sys.argv[1:3])\n")
+    python, *rest = words(of_image(spec, "v0.8.5"), Load(1, 1), ADDRESS)
+    assert python == "python3"
+    run = subprocess.run([sys.executable, *rest], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [seen, "bench", "serve"]
 
 
 def test_another_port_is_named(spec: GatewaySpec) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from backend.address import Address
 from backend.clients.kinds import JOB
 from backend.clients.kube import Kube
 from backend.emulator.kube.cluster import KubeCluster
@@ -16,7 +17,6 @@ from backend.load.job import CONTAINER, NAME, OF_JOB, job
 from backend.load.run import LoadTest
 from backend.monitor import CostSnapshot, Monitor
 from backend.spec import GatewaySpec
-from backend.status import Address
 from tests.backend.kubes import FakeClients, api_server, client_of
 
 ADDRESS = Address("europe-west3", "10.156.0.7", "http://10.156.0.7/v1")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.resources.chart import epp_name, pool_objects
+from backend.resources.manifests.chart import epp_name, pool_objects
 from backend.spec import GatewaySpec
 
 

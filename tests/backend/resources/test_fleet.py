@@ -11,7 +11,7 @@ from backend.engine.events import Verb
 from backend.errors import AlreadyExists, Conflict
 from backend.resources import marks
 from backend.resources.cluster import GkeCluster
-from backend.resources.fleet import Membership, linked
+from backend.resources.fleet import Membership, in_words, linked
 from backend.resources.fleet_ingress import FEATURE, FleetIngress, Ingress, same_membership
 from backend.resources.services import WANTED
 from backend.spec import GatewaySpec
@@ -196,3 +196,9 @@ def test_a_feature_is_taken_as_far_as_it_is(
 def test_the_feature_goes_before_every_membership(spec: GatewaySpec, clients: Clients) -> None:
     for cluster in spec.clusters:
         assert Membership(spec, cluster, clients).delete_after == {"fleet-ingress"}
+
+
+def test_what_is_waited_for_is_told_in_words() -> None:
+    assert in_words(Ingress({}, None).state) == "has not said yet how it is"
+    assert in_words(Ingress({"resourceState": {"state": "ENABLING"}}, None).state) == "is being enabled"
+    assert in_words("ERROR") == "is ERROR"

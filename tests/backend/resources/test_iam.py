@@ -270,7 +270,8 @@ async def test_observing_both_rows_asks_three_times(
     by_path, by_name = google.rest, google.call
 
     async def path_called(api: str, method: str, path: str, *args: Any, **more: Any) -> Any:
-        asked.append(path)
+        if api != "compute":
+            asked.append(path)
         return await by_path(api, method, path, *args, **more)
 
     async def method_called(service: Service, method: str, *args: Any, **more: Any) -> Any:

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from backend.resources import manifests, marks
-from backend.resources.chart import epp_name, pool_objects
-from backend.resources.manifests_crd import inference_objective_crd
-from backend.resources.manifests_relay import IMAGE, SCRIPT_DIGEST, relay_config, relay_pod
-from backend.resources.manifests_serving import arguments, deployment, model_servers
+from backend.resources.manifests.chart import epp_name, pool_objects
+from backend.resources.manifests.crd import inference_objective_crd
+from backend.resources.manifests.relay import IMAGE, SCRIPT_DIGEST, relay_config, relay_pod
+from backend.resources.manifests.serving import arguments, deployment, model_servers
 from backend.spec import GatewaySpec
 
 Json = dict[str, Any]

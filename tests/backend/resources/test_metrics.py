@@ -13,7 +13,7 @@ from backend.engine.events import Action
 from backend.errors import InvalidRequest, OperationFailed, StepTimeout
 from backend.resources import kv_metric
 from backend.resources.kv_metric import metric_reported, metrics_in
-from backend.resources.manifests_metrics import CRD_NAME, Form, metric, taken_form
+from backend.resources.manifests.metrics import CRD_NAME, Form, metric, taken_form
 from backend.resources.metrics import Metrics, metrics
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, Notes, api_server, client_of

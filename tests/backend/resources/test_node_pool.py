@@ -16,7 +16,8 @@ from backend.emulator import faults
 from backend.emulator.server import Emulator
 from backend.engine.events import Outcome, Verb
 from backend.errors import InvalidRequest, OperationFailed, StockOut
-from backend.resources.node_pool import POOL_LABEL, NodePool
+from backend.resources.node_pool import NodePool
+from backend.resources.node_pool_arrival import POOL_LABEL
 from backend.resources.node_pool_shape import INSTEAD_OF, zones_label
 from backend.resources.stock import EarlyWord
 from backend.spec import GatewaySpec, OnStockout

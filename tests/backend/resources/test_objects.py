@@ -16,7 +16,7 @@ from backend.resources.compare import differences
 from backend.resources.conditions import deployment_lacking, lacking
 from backend.resources.keys import Key
 from backend.resources.manifests import is_ours
-from backend.resources.manifests_serving import deployment
+from backend.resources.manifests.serving import deployment
 from backend.resources.objects import KubeObjects, Seen
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, Notes, api_server, client_of, config_map

@@ -20,9 +20,10 @@ from backend.clients.kinds import (
 from backend.clients.kube import Kube
 from backend.engine.events import Action
 from backend.errors import Conflict
-from backend.resources import manifests, manifests_crd
-from backend.resources.chart import pool_objects
+from backend.resources import manifests
 from backend.resources.export import Export, Exported
+from backend.resources.manifests import crd
+from backend.resources.manifests.chart import pool_objects
 from backend.resources.objects import Seen
 from backend.resources.pool import objective, objective_crd, pool
 from backend.spec import GatewaySpec
@@ -68,7 +69,7 @@ async def test_the_crd_is_established_and_then_objectives_can_be_made(spec: Gate
     for row in (objective_crd(spec, spec.config, clients), objective(spec, spec.config, clients)):
         await row.apply(row.create(), Notes())
         assert row.diff(await row.wait(Notes())).action is Action.NO_OP
-    assert await kubes["gke-west"].get(CUSTOM_RESOURCE_DEFINITION, None, manifests_crd.NAME)
+    assert await kubes["gke-west"].get(CUSTOM_RESOURCE_DEFINITION, None, crd.NAME)
 
 
 async def test_every_object_of_the_pool_is_taken_and_then_as_wanted(spec: GatewaySpec, kubes: Kubes) -> None:

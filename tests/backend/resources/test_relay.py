@@ -19,7 +19,7 @@ from backend.clients.kube import Kube
 from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action
 from backend.errors import Conflict, NotFound
-from backend.resources.manifests_relay import NAME, script
+from backend.resources.manifests.relay import NAME, script
 from backend.resources.relay import Relay, relay
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, Handler, Notes, api_server, client_of, stub_server

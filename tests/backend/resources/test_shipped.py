@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backend.resources import manifests
-from backend.resources.chart import pool_objects
-from backend.resources.manifests_metrics import Form, metric
+from backend.resources.manifests.chart import pool_objects
+from backend.resources.manifests.metrics import Form, metric
 from backend.resources.shipped import problems
 from backend.spec import GatewaySpec
 

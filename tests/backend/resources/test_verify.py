@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backend.clients.inference import Answer, Ask
+from backend.clients.answers import Answer, Ask
 from backend.engine.events import Action
 from backend.errors import PromptError
 from backend.resources import verify as module

@@ -1,4 +1,4 @@
-"""The objects around the model servers, as plain dicts: objective, gateway, route, policies and the relay's Pod.
+"""The Kubernetes objects of a stack, as plain dicts; here objective, export, gateway, route and policies.
 
 Pure functions of the spec: the same spec gives the same objects, and nothing is asked of any cluster. Names are the
 document's own, so that a stack made by hand from it is adopted. Invariant: marks go to an object's own labels, never to

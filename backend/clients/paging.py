@@ -1,0 +1,31 @@
+"""Lists that Google answers in pages, read by their paths.
+
+Invariant: a list that never ends is given up after ``MOST_PAGES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+Json = dict[str, Any]
+MOST_PAGES = 50
+
+
+async def pages(read: Callable[[str], Awaitable[Json]], path: str, query: Mapping[str, str]) -> list[Json]:
+    """The answers with all pages of a list; ``read`` gets a path with its query."""
+    answers: list[Json] = []
+    token = ""
+    while len(answers) < MOST_PAGES:
+        asked = {**query, **({"pageToken": token} if token else {})}
+        answers.append(await read(f"{path}?{urlencode(asked)}" if asked else path))
+        token = answers[-1].get("nextPageToken", "")
+        if not token:
+            break
+    return answers
+
+
+def scoped(answers: Iterable[Json], key: str) -> list[Json]:
+    """The things of all regions or zones in the pages of an aggregated list of Compute Engine."""
+    return [one for answer in answers for scope in (answer.get("items") or {}).values() for one in scope.get(key) or ()]

@@ -1,0 +1,139 @@
+"""Carrying out a plan of a stack: under its lock, with a journal, going on where a killed run stopped.
+
+Invariants: a stack has one run at a time; what is applied is kept as the stack's specification, and the token never is;
+a plan with nothing to do leaves no journal.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.engine import journal
+from backend.engine.apply import Result, Run, apply
+from backend.engine.events import Emit, Event, Outcome, Verb
+from backend.engine.plan import Plan
+from backend.engine.resource import Resource
+from backend.lock import StackLock
+from backend.places import Places, private_folder, write_private
+from backend.retire import Retirement
+from backend.spec import GatewaySpec
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from backend.clients.connect import Connection
+    from backend.preflight import Finding, Survey
+
+Rows = Sequence[Resource[Any]]
+SERVICES = "services"
+"""Id of the row that turns APIs on."""
+RUNS_RESUMED = 5
+"""Latest journals in which operations under way are looked for."""
+
+
+class Runs:
+    """The runs of one stack."""
+
+    def __init__(
+        self,
+        spec: GatewaySpec,
+        *,
+        rows: Callable[[Verb], Rows],
+        declared: Rows,
+        places: Places,
+        connection: Connection,
+        retirement: Retirement | None,
+        survey: Survey | None,
+        token: SecretStr | None,
+    ) -> None:
+        """``rows`` are all rows of a run, ``declared`` those of the specification."""
+        self._spec, self._rows, self._declared = spec, rows, declared
+        self._places = places
+        self._connection = connection
+        self._retirement = retirement
+        self._survey, self._token = survey, token
+
+    async def carry_out(
+        self, plan: Plan, *, emit: Emit, note: Callable[[str], None], ignore: Collection[str]
+    ) -> Result:
+        """See ``Stack.apply``."""
+        name = self._spec.name
+        run = Run(_run_id(), name, str(self._spec.target), self._speed)
+        with StackLock(self._places.lock(name), name) as lock:
+            if lock.taken_from is not None:
+                note(f"taking over from a run that died: {lock.taken_from}")
+            saved = self._places.stack(name)
+            if plan.verb is Verb.APPLY:
+                if self._retirement is not None:
+                    self._retirement.remember()
+                write_private(saved, self._saved_text())
+            result = await self._recorded(plan, run, emit, ignore)
+            if plan.verb is Verb.DESTROY and result.outcome is Outcome.SUCCEEDED:
+                saved.unlink(missing_ok=True)
+            if self._retirement is not None and result.outcome is Outcome.SUCCEEDED and not plan.left_out:
+                self._retirement.forget()
+            return result
+
+    async def _recorded(self, plan: Plan, run: Run, emit: Emit, ignore: Collection[str]) -> Result:
+        if not plan.changes:
+            return await apply(plan, self._rows(plan.verb), run=run, emit=emit)
+        self._resume(plan)
+        record = self._places.journal(self._spec.name, run.id)
+        private_folder(record.parent)
+        with journal.Journal(record) as written:
+
+            def both(event: Event) -> None:
+                written(event)
+                emit(event)
+
+            return await apply(plan, self._gated(plan, ignore), run=run, emit=both)
+
+    def _gated(self, plan: Plan, ignore: Collection[str]) -> Rows:
+        """The rows of a run, with a second look behind the first of them where that turns APIs on."""
+        rows, survey = self._rows(plan.verb), self._survey
+        first = next((step for step in plan.changes if step.resource == SERVICES), None)
+        if survey is None or first is None or plan.verb is not Verb.APPLY or plan.left_out:
+            return rows
+        from backend.preflight import gate, refusing
+
+        async def look() -> Sequence[Finding]:
+            survey.refresh()
+            return refusing(await survey.findings(self._spec, token=self._token), tuple(ignore))
+
+        return [gate.Gate(row, look) if row.id == SERVICES else row for row in rows]
+
+    def _resume(self, plan: Plan) -> None:
+        """Give resources the operations that earlier runs of the same verb left under way."""
+        earlier = sorted(self._places.journal(self._spec.name, "*").parent.glob("*.jsonl"), reverse=True)[:RUNS_RESUMED]
+        left = journal.under_way(map(_readable, earlier), verb=plan.verb, target=str(self._spec.target))
+        changes = {step.resource for step in plan.changes}
+        for resource in self._declared:
+            if resource.id in changes and resource.id in left:
+                resource.resume(left[resource.id])
+
+    @property
+    def _speed(self) -> float | None:
+        """See ``RunStarted.speed``."""
+        speed = 1.0 if self._connection.speed is None else self._connection.speed
+        return None if math.isinf(speed) else speed
+
+    def _saved_text(self) -> str:
+        from backend.spec_yaml import dump
+
+        return f"# The stack {self._spec.name} as it was last applied.\n{dump(self._spec)}"
+
+
+def _readable(path: Path) -> Iterator[Event]:
+    """A journal's events up to the first that cannot be read."""
+    with suppress(OSError, ValueError):
+        yield from journal.read(path)
+
+
+def _run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}"
