@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from backend.clients import Clients
 from backend.clients.connect import Connection, emulated
 from backend.emulator.server import Emulator
 from backend.spec import GatewaySpec
+from tests.warm.client import Warm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,8 +51,25 @@ def spec() -> GatewaySpec:
     )
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """What programs are forked from, so that not each of them loads everything anew; one for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    made = Warm(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def forked(warm: Warm) -> Iterator[None]:
+    """Emulated clouds that a file's tests start, and the Pods in them, are forked, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(warm.python))
+        yield
+
+
 @pytest.fixture
-async def emulator(tmp_path: Path) -> AsyncIterator[Emulator]:
+async def emulator(tmp_path: Path, forked: None) -> AsyncIterator[Emulator]:
     """An emulated cloud in which every operation is done at its first poll."""
     async with Emulator(tmp_path / "emulator", speed=math.inf) as running:
         yield running

@@ -7,20 +7,18 @@ the terminal is left clean and what was written is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from textual import events, work
-from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual import work
 from textual.screen import Screen
 
 from backend.errors import UsageError
+from tui.full_screen import FullScreen
 from tui.looks import EVERY_S
 from tui.screens.home import HomeScreen
-from tui.screens.small import TooSmall
 from tui.session import Session
-from tui.themes import DEFAULTS, THEMES
 
 if TYPE_CHECKING:
     from backend.kept import Kept
@@ -37,22 +35,18 @@ REHEARSAL, SETUP = "rehearsal", "two-region-h100"
 """Presets that the two first ways begin with."""
 
 
-class McigApp(App[int]):
+GENERAL = """\
+**mcig** sets up a GKE multi-cluster Inference Gateway: the same model in two or more regions, and one gateway in front
+that sends every request to the nearest region with room. It can rehearse all of it on this machine first.
+
+Tab and shift+tab go from question to question, arrows choose, enter takes. The mouse works everywhere.
+"""
+
+
+class McigApp(FullScreen):
     """Home, wizard, review, run, prompt."""
 
-    TITLE = "mcig"
-    CSS_PATH = "mcig.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as the framework declares it
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
-    COMMAND_PALETTE_BINDING = "ctrl+p"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark", "help", "Help", key_display="f1", tooltip="About this page"),
-        Binding("ctrl+p", "command_palette", "Menu", tooltip="Everything that can be done here"),
-        Binding("ctrl+q", "quit", "Quit", show=False, tooltip="Leave; what you wrote is kept"),
-        Binding("ctrl+c", "interrupt", "Quit", show=False, tooltip="Leave; what you wrote is kept"),
-        Binding("f2", "next_theme", "Theme", tooltip="Dark, light, high contrast", show=False),
-        Binding("f12", "picture", "Picture", tooltip="Keep a picture of the screen, secrets masked", show=False),
-    ]
+    ABOUT = GENERAL
 
     def __init__(
         self,
@@ -66,14 +60,11 @@ class McigApp(App[int]):
 
         ``every_s`` is the time between the monitor's looks, and ``keep`` gets what they see.
         """
-        super().__init__()
+        super().__init__(pictures=session.places.state / "pictures")
         self.session = session
         self._watched = watch
         self._every_s = every_s
         self._keep = keep
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
 
     def get_default_screen(self) -> Screen[None]:
         """The way in is the bottom of the stack, so that no empty screen is laid out before it."""
@@ -89,13 +80,10 @@ class McigApp(App[int]):
         await self.session.close()
         await self.session.close_survey()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Say so where the terminal is too small for the pages, and go on once it is not."""
-        small = isinstance(self.screen, TooSmall)
-        if TooSmall.needed(event.size) and not small:
-            self.push_screen(TooSmall())
-        elif small and not TooSmall.needed(event.size):
-            self.pop_screen()
+    def _go(self, screen: Screen[None]) -> None:
+        """Go on to a screen, once: a key pressed twice asks twice."""
+        if type(self.screen) is not type(screen):
+            self.push_screen(screen)
 
     # --- Home ---------------------------------------------------------------------------------------------------------
 
@@ -171,12 +159,11 @@ class McigApp(App[int]):
     def _wizard(self, kept: Kept) -> None:
         from tui.screens.wizard import WizardScreen
 
-        self.push_screen(WizardScreen(self.session, kept))
+        self._go(WizardScreen(self.session, kept))
 
     def on_wizard_screen_left(self, event: WizardScreen.Left) -> None:
         """Home again."""
-        del event
-        self.pop_screen()
+        event.screen.dismiss()
 
     def on_wizard_screen_finished(self, event: WizardScreen.Finished) -> None:
         """On to the plan."""
@@ -185,18 +172,21 @@ class McigApp(App[int]):
     def _connect(self, spec: GatewaySpec, purpose: str) -> None:
         from tui.screens.connecting import ConnectingScreen
 
-        self.push_screen(ConnectingScreen(self.session, spec, purpose))
+        self._go(ConnectingScreen(self.session, spec, purpose))
 
     def on_connecting_screen_left(self, event: ConnectingScreen.Left) -> None:
         """Back to the answers."""
-        del event
         if self._watched is not None:
             self.exit(1)
         else:
-            self.pop_screen()
+            event.screen.dismiss()
 
     def on_connecting_screen_ready(self, event: ConnectingScreen.Ready) -> None:
-        """Show the plan, the prompt panel or the monitor."""
+        """Show the plan, the prompt panel or the monitor in the place of the screen that connected."""
+        if event.screen not in self.screen_stack:
+            return
+        while self.screen is not event.screen:
+            self.screen.dismiss()
         if event.purpose == "ask":
             from tui.screens.prompt import PromptScreen
 
@@ -205,6 +195,7 @@ class McigApp(App[int]):
             self.switch_screen(self._monitor_of(event.stack))
         else:
             self.switch_screen(self._review_of(event.stack, destroy=event.purpose == "destroy"))
+        self.mind(self.size)
 
     def _review_of(self, stack: Stack, *, destroy: bool = False) -> ReviewScreen:
         from backend.engine.events import Verb
@@ -215,8 +206,7 @@ class McigApp(App[int]):
 
     def on_review_screen_back(self, event: ReviewScreen.Back) -> None:
         """Back to where the plan was asked for."""
-        del event
-        self.pop_screen()
+        event.screen.dismiss()
 
     @work
     async def on_review_screen_save(self, event: ReviewScreen.Save) -> None:
@@ -237,16 +227,21 @@ class McigApp(App[int]):
         from tui.runs import LiveRun
         from tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(LiveRun(event.stack, event.plan, ignore=event.ignore), reopen=self._reopen))
+        self.session.unfinished = shlex.join(["mcig", event.plan.verb, event.stack.spec.name])
+        self._go(RunScreen(LiveRun(event.stack, event.plan, ignore=event.ignore), reopen=self._reopen))
 
     async def _reopen(self, spec: GatewaySpec) -> Stack:
-        """Open the stack with other answers; reviews that wait below a run go on with it."""
+        """Open the stack with other answers; the review and the pages that wait below a run go on with them."""
+        from backend.draft import Draft
         from tui.screens.review import ReviewScreen
+        from tui.screens.wizard import WizardScreen
 
         stack = await self.session.open(spec)
         for screen in self.screen_stack:
             if isinstance(screen, ReviewScreen):
                 screen.stack = stack
+            elif isinstance(screen, WizardScreen):
+                await screen.take(Draft.of(stack.spec))
         return stack
 
     def on_review_screen_ask_model(self, event: ReviewScreen.AskModel) -> None:
@@ -265,13 +260,14 @@ class McigApp(App[int]):
         from backend.engine.events import Outcome
 
         if event.outcome is Outcome.SUCCEEDED:
+            self.session.unfinished = ""
             kept.forget(self.session.places)
 
     def on_run_screen_destroy(self, event: RunScreen.Destroy) -> None:
         """Review what would be taken away."""
         del event
         if self.session.stack is not None:
-            self.push_screen(self._review_of(self.session.stack, destroy=True))
+            self._go(self._review_of(self.session.stack, destroy=True))
 
     async def on_run_screen_change_answers(self, event: RunScreen.ChangeAnswers) -> None:
         """Back to the pages: those that led here, else new ones with the stack's answers."""
@@ -299,7 +295,7 @@ class McigApp(App[int]):
         """Watch what was set up."""
         del event
         if self.session.stack is not None:
-            self.push_screen(self._monitor_of(self.session.stack))
+            self._go(self._monitor_of(self.session.stack))
 
     def on_monitor_screen_ask_model(self, event: MonitorScreen.AskModel) -> None:
         """Ask the model."""
@@ -313,73 +309,16 @@ class McigApp(App[int]):
         from tui.screens.why import WhyScreen
 
         if self.session.stack is not None:
-            self.push_screen(WhyScreen(self.session.stack))
+            self._go(WhyScreen(self.session.stack))
 
     def on_monitor_screen_left(self, event: MonitorScreen.Left) -> None:
         """Back to where watching began."""
-        del event
         if self._watched is not None:
             self.exit(0)
         else:
-            self.pop_screen()
+            event.screen.dismiss()
 
     def _ask(self, stack: Stack) -> None:
         from tui.screens.prompt import PromptScreen
 
-        self.push_screen(PromptScreen(stack))
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Colours of our own under every theme."""
-        return DEFAULTS
-
-    # --- habits -------------------------------------------------------------------------------------------------------
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the palette offers besides the keys of the screen in front."""
-        yield SystemCommand("Help", "What this page asks, and its keys", self.action_help)
-        yield SystemCommand("Change the theme", "Dark, light, high contrast and more", self.action_change_theme)
-        yield SystemCommand("Keep a picture", "An SVG of the screen, secrets masked", self.action_picture)
-        yield SystemCommand("Quit", "What you wrote is kept", self.action_quit)
-        yield from getattr(screen, "commands", tuple)()
-
-    def action_help(self) -> None:
-        """Help on what is in front."""
-        from tui.screens.help import HelpScreen
-
-        if isinstance(self.screen, HelpScreen):
-            return
-        about = getattr(self.screen, "help_text", None)
-        title, text = about() if about is not None else ("mcig", GENERAL)
-        keys = {
-            self.get_key_display(active.binding): active.binding.tooltip or active.binding.description
-            for active in self.screen.active_bindings.values()
-            if active.binding.description and not active.binding.system
-        }
-        self.push_screen(HelpScreen(title, text, list(keys.items())))
-
-    def action_interrupt(self) -> None:
-        """Leave as a command does that was interrupted."""
-        self.exit(130)
-
-    def action_next_theme(self) -> None:
-        """The next of mcig's own themes."""
-        names = [theme.name for theme in THEMES]
-        here = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(here + 1) % len(names)]
-
-    def action_picture(self) -> None:
-        """Keep an SVG of the screen; secrets are masked on the screen already."""
-        import time
-
-        folder = self.session.places.state / "pictures"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.save_screenshot(f"{time.strftime('%Y%m%dT%H%M%S')}.svg", str(folder))
-        self.notify(path, title="Kept a picture", markup=False)
-
-
-GENERAL = """\
-**mcig** sets up a GKE multi-cluster Inference Gateway: the same model in two or more regions, and one gateway in front
-that sends every request to the nearest region with room. It can rehearse all of it on this machine first.
-
-Tab and shift+tab go from question to question, arrows choose, enter takes. The mouse works everywhere.
-"""
+        self._go(PromptScreen(stack))

@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 
 from backend.errors import McigError, PreflightRefused, SpecError, UsageError
 from backend.presets import Places
-from tui.commands import drill, load, monitor, teardown
+from tui.commands import completion, drill, load, monitor, support_bundle, teardown
+from tui.completion import answer
 from tui.console import Console, silence
 from tui.interrupts import Interrupts
 from tui.invocation import Exit, Invocation
@@ -37,6 +38,8 @@ exit codes: 0 done; 1 failed, declined, no credentials, locked, or a prompt answ
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     environ = dict(os.environ)
+    if "_ARGCOMPLETE" in environ:
+        answer(parser(), environ)
     console = Console(environ)
     try:
         options = parser().parse_args(argv)
@@ -130,6 +133,8 @@ def parser() -> argparse.ArgumentParser:
         "file", metavar="FILE", help="a journal or a recording, or the name of a stack for its latest run"
     )
     replay.add_argument("--speed", metavar="N|max", help="times faster than it was recorded; long runs take a minute")
+    support_bundle.add_options(add("support-bundle", "one redacted file for a bug report; changes nothing", stack=True))
+    completion.add_options(add("completion", 'shell completion: eval "$(mcig completion bash)"'))
     presets = add("presets", "list, show and keep specifications").add_subparsers(
         dest="presets", metavar="list|show|save|path|schema", required=True
     )
@@ -230,12 +235,9 @@ def _port(text: str) -> int:
 
 
 def _command(name: str) -> Callable[[Invocation, argparse.Namespace], int]:
-    module = (
-        name
-        if name in {"prompt", "doctor", "monitor", "load", "drill", "replay", "presets", "emulator", "export", "start"}
-        else "lifecycle"
-    )
-    function = name if module == "lifecycle" else "run"
+    lifecycle = name in {"plan", "apply", "destroy", "status"}
+    module = "lifecycle" if lifecycle else name.replace("-", "_")
+    function = name if lifecycle else "run"
     command: Callable[[Invocation, argparse.Namespace], int] = getattr(
         import_module(f"tui.commands.{module}"), function
     )

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from tui.plain import tokens_per_s
+from tui.refusals import meaning
 
 if TYPE_CHECKING:
-    from backend.clients.inference import Answer
-    from backend.status import Address
+    from backend.address import Address
+    from backend.clients.answers import Answer
 
 UNKNOWN = "unknown"
 PRIVATE = (
@@ -84,6 +85,9 @@ def told(exchange: Exchange, *, going_on: bool) -> Content:
         parts.append((f"✗ {answer.error}\n", "$text-error"))
     sign, style = ("✓", "$text-success") if answer.ok else ("✗", "$text-error")
     parts += [(f"{sign} {answer.status}", style), _server_line(answer)]
+    if not answer.ok:
+        why = meaning(answer.status)
+        parts.append(f"\n  cause: {why.cause}\n  fix: {why.fix}")
     if found := figures(answer):
         parts += ["\n  ", (", ".join(found), "$quiet")]
     return Content.assemble(*parts)
@@ -131,6 +135,9 @@ def spread(answers: Sequence[Answer], expected: int) -> Content:
             share = f" {count}  {100 * count / len(mine):.0f} %"
             lines.append(Content.assemble(f"  {server:<24} ", (bar, "$primary"), share))
         lines.append(Content(""))
+    for status in sorted({answer.status for answer in answers if not answer.ok}):
+        why = meaning(status)
+        lines.append(Content.assemble((f"✗ {status}  ", "$text-error"), why.cause, f"\n  fix: {why.fix}"))
     return Content("\n").join(lines)
 
 

@@ -5,7 +5,8 @@ Pure; texts come as content, so nothing that a cloud says is taken for markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from backend.monitor import ClusterSnapshot, ConditionSnapshot, PodSnapshot, Snapshot
     from backend.monitor.feed import Happening
 
-_LONGEST = 22
-"""Columns of a name within an event."""
+_LONGEST = 14
+"""Columns of a Pod's name within an event."""
+_POD = re.compile(r"\bPod ([a-z0-9.-]+)")
 TONES = {"news": ("·", "$quiet"), "good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
 
@@ -41,11 +43,11 @@ def details(snapshot: Snapshot, selected: tuple[str, str | None] | None) -> tupl
     """Title and text on what is selected."""
     cluster = next((one for one in snapshot.clusters if selected and one.name == selected[0]), None)
     if cluster is None or selected is None:
-        return "gateway", _gateway(snapshot)
+        return "gateway", _joined([*_drift(snapshot), _gateway(snapshot)])
     pod = next((one for one in cluster.pods if one.name == selected[1]), None)
     if pod is not None:
         return pod.name, _pod(pod)
-    return cluster.name, Content("\n").join([_cluster(cluster, snapshot), _gateway(snapshot)])
+    return cluster.name, _joined([_cluster(cluster, snapshot), *_drift(snapshot), _gateway(snapshot)])
 
 
 def _cluster(cluster: ClusterSnapshot, snapshot: Snapshot) -> Content:
@@ -53,8 +55,11 @@ def _cluster(cluster: ClusterSnapshot, snapshot: Snapshot) -> Content:
     lost = f", {cluster.lost} lost to spot" if cluster.lost else ""
     lines = [
         _fact("region", f"{cluster.region}, gateway address {address}"),
-        _fact("Pods", f"{ready(cluster)} ready{lost}"),
-        _fact("takes", f"{percent(cluster.share)} of the traffic, {count(cluster.requests_per_s)} req/s"),
+        _fact(
+            "Pods",
+            f"{ready(cluster)} ready{lost}; {percent(cluster.share)} of the traffic, "
+            f"{count(cluster.requests_per_s)} req/s",
+        ),
     ]
     if cluster.reason:
         lines.append(Content.assemble(("unknown: ", "$text-warning"), cluster.reason))
@@ -84,6 +89,23 @@ def _pod(pod: PodSnapshot) -> Content:
     return Content("\n").join(lines)
 
 
+def _drift(snapshot: Snapshot) -> Iterator[Content]:
+    """What differs from the specification, wherever it is."""
+    drift = snapshot.drift
+    if drift is None:
+        return
+    for one in drift.resources:
+        yield Content.assemble(("~ ", "$text-warning"), one.said)
+    if drift.reason is not None:
+        yield Content.assemble(("? ", "$text-warning"), ("drift unknown: ", "$quiet"), drift.reason)
+    elif not drift.resources:
+        yield Content.assemble(("✓ ", "$text-success"), "as specified")
+
+
+def _joined(lines: Iterable[Content]) -> Content:
+    return Content("\n").join(lines)
+
+
 def _gateway(snapshot: Snapshot) -> Content:
     """Conditions of the gateway's objects: those that are not as they should be with what is said of them."""
     gateway = snapshot.gateway
@@ -104,8 +126,8 @@ def _gateway(snapshot: Snapshot) -> Content:
 
 
 def _shorter(text: str) -> str:
-    """A text whose long names are cut at their beginning."""
-    return " ".join(short(word, _LONGEST) if len(word) > _LONGEST and "-" in word else word for word in text.split(" "))
+    """A text in which a Pod's long name is cut at its beginning."""
+    return _POD.sub(lambda found: f"Pod {short(found[1], _LONGEST)}", text)
 
 
 def _fact(name: str, value: str) -> Content:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tui.style import Style, duration, money
 
 if TYPE_CHECKING:
-    from backend.monitor import ClusterSnapshot, CostSnapshot, GatewaySnapshot, PodSnapshot, Snapshot
+    from backend.monitor import ClusterSnapshot, CostSnapshot, DriftSnapshot, GatewaySnapshot, PodSnapshot, Snapshot
 
 UNKNOWN = "–"
 """What stands for a figure that is not known."""
@@ -83,6 +83,12 @@ def health(gateway: GatewaySnapshot) -> tuple[str, str]:
     return "failed", f"gateway not healthy{f': {said[0].reason}' if said else ''}"
 
 
+def drifted(drift: DriftSnapshot | None) -> str:
+    """How much differs from the specification; empty where nothing is known to."""
+    count = 0 if drift is None else len(drift.resources)
+    return "" if count == 0 else "1 resource not as specified" if count == 1 else f"{count} resources not as specified"
+
+
 def target(gateway: GatewaySnapshot) -> str:
     """How traffic is balanced, in words."""
     return gateway.mode if gateway.target is None else f"{gateway.mode}, spills over at {percent(gateway.target)}"
@@ -109,6 +115,8 @@ def monitor_lines(snapshot: Snapshot, style: Style) -> Iterator[str]:
     yield from style.wrap(f"{style.glyph(sign)} {words}; {spent(cost)}", indent="  ")
     if guard(cost):
         yield from style.wrap(guard(cost))
+    for drift in snapshot.drift.resources if snapshot.drift else ():
+        yield from style.wrap(f"{style.glyph('update')} {drift.said}", first="  ", indent="    ")
     room = max(10, style.width - sum(_WIDTHS))
     yield style.paint("quiet", _row("", HEADINGS, room))
     for cluster in snapshot.clusters:

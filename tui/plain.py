@@ -74,7 +74,6 @@ class PlainRun:
         self._told: dict[str, tuple[float, str]] = {}
         self._waiting: dict[str, str] = {}
         self._failed: list[StepFinished] = []
-        self._unchanged = 0
         self._running: dict[str, tuple[float, StepStarted]] = {}
         self._forecast = forecast
         self._forecast_at = 0.0
@@ -157,7 +156,6 @@ class PlainRun:
         self._lanes[step.resource] = step.region or SHARED
         if step.outcome is Outcome.SUCCEEDED:
             if step.action is Action.NO_OP:
-                self._unchanged += 1
                 return
             self._line("succeeded", _DONE[step.action], step.resource, f"in {elapsed(step.elapsed_s)}")
             for line in detail_lines(step.detail, self._style):

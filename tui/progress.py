@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -25,8 +25,7 @@ from backend.engine.events import (
     StepNote,
     StepStarted,
 )
-from backend.engine.plan import Plan
-from backend.engine.resource import Change
+from tui.step_facts import StepFacts
 from tui.style import SHARED, clock, elapsed
 
 NOTES_KEPT = 50
@@ -69,29 +68,6 @@ _ENDED = {
     Outcome.SKIPPED: State.SKIPPED,
     Outcome.CANCELLED: State.STOPPED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StepFacts:
-    """What is known of a step before it begins."""
-
-    resource: str
-    action: Action
-    region: str | None = None
-    title: str = ""
-    command: str = ""
-    permissions: tuple[str, ...] = ()
-    reason: str = ""
-    changes: tuple[Change, ...] = ()
-    estimate_s: float = 0.0
-    """Usual length in seconds of life; 0 where nothing is waited for or nobody knows."""
-    estimate_p90_s: float = 0.0
-    usd_per_hour: float = 0.0
-
-    @property
-    def kind(self) -> str:
-        """The resource's kind: ``node-pool`` of ``node-pool/gke-west/h100``."""
-        return self.resource.partition("/")[0].partition("@")[0]
 
 
 @dataclass(slots=True)
@@ -261,61 +237,6 @@ class Progress:
         lane = (step.facts.region if step is not None else None) or SHARED
         self.lines.append(f"{clock(self.elapsed(event.at)):>5}  {lane:<13} {subject}  {' '.join(text.split())}")
         self.told += 1
-
-
-def facts_of_plan(plan: Plan) -> tuple[StepFacts, ...]:
-    """What a plan knows of its steps."""
-    return tuple(
-        StepFacts(
-            resource=step.resource,
-            action=step.action,
-            region=step.about.region,
-            title=step.about.title,
-            command=step.about.command,
-            permissions=step.about.permissions,
-            reason=step.step.reason,
-            changes=step.step.changes,
-            estimate_s=step.duration.p50_s,
-            estimate_p90_s=step.duration.p90_s,
-            usd_per_hour=step.about.usd_per_hour,
-        )
-        for step in plan.steps
-    )
-
-
-def facts_of_events(events: Iterable[Event]) -> tuple[StepFacts, ...]:
-    """What a recorded run knew of its steps; regions of steps that never began are read off their cluster."""
-    facts: dict[str, StepFacts] = {}
-    for event in events:
-        match event.payload:
-            case RunStarted() as run:
-                facts |= {name: StepFacts(name, action) for name, action in run.steps}
-            case StepStarted() as step:
-                known = facts.get(step.resource) or StepFacts(step.resource, step.action)
-                late = step.estimate_p90_s or step.estimate_s or 0.0
-                facts[step.resource] = replace(
-                    known, region=step.region, estimate_s=step.estimate_s or 0.0, estimate_p90_s=late
-                )
-            case StepFinished() as step:
-                known = facts.get(step.resource) or StepFacts(step.resource, step.action)
-                facts[step.resource] = replace(known, region=step.region)
-            case _:
-                pass
-    homes = {name.partition("/")[2]: one.region for name, one in facts.items() if name.startswith("cluster/")}
-    return tuple(
-        one
-        if one.region is not None
-        or (home := homes.get(_cluster_of(one.resource))) is None
-        # What stands on the config cluster but belongs to all says so itself, once it ends.
-        or one.kind == "relay"
-        else replace(one, region=home)
-        for one in facts.values()
-    )
-
-
-def _cluster_of(resource: str) -> str:
-    head, _, cluster = resource.partition("@")
-    return cluster or (head.split("/")[1] if "/" in head else "")
 
 
 def _moves(step: StepProgress) -> bool:

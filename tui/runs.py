@@ -19,7 +19,7 @@ from backend.engine.events import Emit, Event, Outcome, RunStarted, Verb
 from backend.engine.plan import Plan
 from backend.errors import CloudError
 from tui.commands import guard, teardown
-from tui.progress import StepFacts, facts_of_events, facts_of_plan
+from tui.step_facts import StepFacts, facts_of_events, facts_of_plan
 from tui.style import pace
 
 if TYPE_CHECKING:

@@ -38,6 +38,8 @@ class Session:
     """The Hugging Face token as it was typed; ``None`` takes the surroundings'."""
     stack: Stack | None = None
     """The stack that is open."""
+    unfinished: str = ""
+    """The command that goes on with a run that was begun and has not succeeded; empty when there is none."""
     found: Found | None = None
     """What was found on this machine; ``None`` until somebody has looked."""
     offers: tuple[RegionOffer, ...] = ()

@@ -81,10 +81,11 @@ def _why(node: Node, style: Style, indent: str, whole: bool, told: set[tuple[str
         style.paint(sign if not node.children else "heading", line)
         for line in style.wrap(f"{style.glyph(sign)} {node.name}{words}", first=indent, indent=f"{indent}  ")
     )
-    if node.state != "ready" and not node.children and node.fix and (node.cause, node.fix) in told:
+    known = node.cause, node.fix.replace(node.name.removeprefix("Pod "), "")
+    if node.state != "ready" and not node.children and node.fix and known in told:
         yield f"{indent}    cause and fix as above"
     elif node.state != "ready" and not node.children:
-        told.add((node.cause, node.fix))
+        told.add(known)
         for label, text in (("says", node.said), ("cause", node.cause), ("fix", node.fix)):
             if text:
                 yield from style.wrap(f"{label}: {text}", first=f"{indent}    ", indent=f"{indent}      ")

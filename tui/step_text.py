@@ -11,10 +11,10 @@ from datetime import datetime
 from textual.content import Content
 
 from tui.change_text import change_lines
+from tui.lane_text import SIGNS
 from tui.plain import detail_lines
 from tui.progress import State, StepProgress
 from tui.style import Style, clock, duration, elapsed, money, span
-from tui.widgets.lanes import SIGNS
 
 _SLOW = {
     "node-pool": " A pool waits for free machines in its zones; it fails by itself when there are none.",

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.terminal import Terminal, Warm
-
-
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
-    """What commands are forked from, so that not each of them loads the cloud packages anew."""
-    made = Warm()
-    yield made
-    made.close()
+from tests.journeys.terminal import Terminal
+from tests.warm.client import Warm
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 from backend.emulator import control
 from backend.resources.services import WANTED
 from tests.conformance.tools import GCLOUD, Tools
-from tests.journeys.terminal import TIMEOUT_S, Printed, Terminal, Warm
+from tests.journeys.terminal import Printed, Terminal
+from tests.warm.client import PYTHON, TIMEOUT_S, Warm
 
 _CALLER = """#!{python} -SE
 import json, os, socket, sys
@@ -37,7 +37,7 @@ class Shell:
     """One emulated cloud without waiting, and a shell in front of it."""
 
     def __init__(self, folder: Path, warm: Warm) -> None:
-        self.tools = Tools(folder)
+        self.tools = Tools(folder, warm)
         self.terminal = Terminal(folder, warm)
         self._warm = warm
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class Shell:
         programs.mkdir()
         for name in ("mcig", "gcloud") if GCLOUD else ("mcig",):
             program = programs / name
-            program.write_text(_CALLER.format(python=sys.executable, address=address, name=name))
+            program.write_text(_CALLER.format(python=PYTHON, address=address, name=name))
             program.chmod(0o755)
         self._environ = self.tools.variables | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
         threading.Thread(target=self._serve, daemon=True).start()
@@ -95,6 +95,6 @@ class Shell:
 
     def _called(self, name: str, arguments: list[str], environ: dict[str, str]) -> Printed:
         if name == "mcig":
-            return self._warm.run(arguments, environ)
+            return Printed(*self._warm.run(arguments, environ))
         done = self.tools.gcloud_of(arguments)
         return Printed(done.code, done.out, done.err)

@@ -9,22 +9,19 @@ import pty
 import re
 import select
 import signal
-import socket
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
-TIMEOUT_S = 90
+from tests.warm.client import PYTHON, TIMEOUT_S, Warm
+
 PASTE_ON, PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 """What a question writes when it begins to wait for keys, and when it is answered."""
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -44,36 +41,6 @@ class Printed:
     def lines(self) -> list[dict[str, Any]]:
         """The JSON objects on standard output, one a line."""
         return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Warm:
-    """A process that becomes one command after another, with the cloud packages loaded already; see ``warm.py``."""
-
-    def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            number = theirs.fileno()
-            command = [sys.executable, "-m", "tests.journeys.warm", str(number)]
-            self._process = subprocess.Popen(command, pass_fds=[number], cwd=ROOT, stdin=subprocess.DEVNULL)
-        self._ours.settimeout(TIMEOUT_S)
-
-    def run(self, arguments: Sequence[str], environ: Mapping[str, str]) -> Printed:
-        """Run a command to its end, which must come within ``TIMEOUT_S``."""
-        request = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode()
-        with TemporaryFile() as out, TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
-            streams = [nothing.fileno(), out.fileno(), err.fileno()]
-            socket.send_fds(self._ours, [request], streams)
-            code = self._ours.recv(64)
-            assert code, f"no process for mcig {' '.join(arguments)}"
-            for stream in (out, err):
-                stream.seek(0)
-            return Printed(int(code), out.read().decode(), err.read().decode())
-
-    def close(self) -> None:
-        """End the process."""
-        self._ours.close()
-        self._process.kill()
-        self._process.wait(TIMEOUT_S)
 
 
 class Typing:
@@ -141,12 +108,14 @@ class Typing:
 class Terminal:
     """Runs ``mcig`` in a home folder of its own, without any Google account, token or proxy of the machine's user.
 
-    Each command is a process of its own: a fork of ``warm`` where there is one, else a new one from the start.
+    Each command is a process of its own: a fork of ``warm`` where there is one, else a new one from the start; so
+    are the processes that it starts.
     """
 
     def __init__(self, home: Path, warm: Warm | None = None) -> None:
         self.home = home
         self._warm = warm
+        self._python = str(warm.python) if warm else PYTHON
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "SYSTEMROOT", "TMPDIR"}}
         self.environ = {
             **kept,
@@ -159,7 +128,7 @@ class Terminal:
 
     def mcig(self, *arguments: str, code: int | None = 0) -> Printed:
         """Run to the end; fails unless it ends with ``code`` (``None``: any)."""
-        printed = self._new(arguments) if self._warm is None else self._warm.run(arguments, self.environ)
+        printed = self._new(arguments) if self._warm is None else Printed(*self._warm.run(arguments, self.environ))
         assert "Traceback" not in printed.out + printed.err, printed.err
         assert code is None or printed.code == code, f"exit {printed.code}\n{printed.out}\n{printed.err}"
         return printed
@@ -199,9 +168,8 @@ class Terminal:
         )
         return Printed(run.returncode, run.stdout, run.stderr)
 
-    @staticmethod
-    def _command(arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "tui", *arguments]
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return [self._python, "-m", "tui", *arguments]
 
 
 def events_until(run: subprocess.Popen[str], resource: str, kind: str) -> Iterator[dict[str, Any]]:

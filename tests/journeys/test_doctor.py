@@ -9,7 +9,8 @@ import pytest
 
 from backend.emulator import control
 from backend.places import Places
-from tests.journeys.terminal import Terminal, Warm
+from tests.journeys.terminal import Terminal
+from tests.warm.client import Warm
 
 H100 = "PREEMPTIBLE_NVIDIA_H100_GPUS"
 CHECK = f"quota/us-east4/{H100}"

@@ -15,7 +15,8 @@ from backend.emulator import control
 from backend.places import Places
 from backend.preflight import Finding, Topic, Verdict, hugging_face_token, open_survey
 from backend.presets import find, load
-from tests.journeys.terminal import Terminal, Warm
+from tests.journeys.terminal import Terminal
+from tests.warm.client import Warm
 
 PROJECT = "demo-project"
 SPEC = ("two-region-h100", "--target", "emulator", "--set", f"project={PROJECT}")

@@ -13,7 +13,7 @@ import pytest
 from backend.emulator import control
 from backend.preflight import CHECKS
 from tests.journeys.shell import Shell
-from tests.journeys.terminal import Warm
+from tests.warm.client import Warm
 
 H100 = "PREEMPTIBLE_NVIDIA_H100_GPUS"
 AT = "/compute/v1/projects/demo-project"
@@ -116,7 +116,7 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Shell]:
+def shell(tmp_path_factory: pytest.TempPathFactory, warm: Warm, forked: None) -> Iterator[Shell]:
     """One shell for all; each test begins with an empty world."""
     made = Shell(tmp_path_factory.mktemp("home"), warm)
     yield made

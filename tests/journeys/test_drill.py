@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.terminal import Terminal, Warm, kill
+from tests.journeys.terminal import Terminal, kill
+from tests.warm.client import Warm
 
 REGION = "us-east4"
 

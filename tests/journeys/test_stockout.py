@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.terminal import TIMEOUT_S, Terminal
+from tests.journeys.terminal import Terminal
+from tests.warm.client import TIMEOUT_S
 
 POOL = "node-pool/gke-east/h100"
 FAULT = 'rehearsal.faults=["stockout zone=us-east4-a"]'

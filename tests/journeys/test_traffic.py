@@ -10,8 +10,9 @@ from collections import Counter
 import openai
 import pytest
 
-from tests.journeys.terminal import TIMEOUT_S, Terminal
+from tests.journeys.terminal import Terminal
 from tests.journeys.traffic import Serving
+from tests.warm.client import TIMEOUT_S
 
 NEAR, FAR = "europe-west3", "us-east4"
 

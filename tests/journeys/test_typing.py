@@ -23,9 +23,9 @@ def test_the_questions_line_by_line_end_with_an_answered_prompt(new_terminal: Te
 
 @pytest.mark.parametrize(("term", "columns", "lines"), [("dumb", 100, 30), ("xterm-256color", 60, 15)])
 def test_where_no_full_screen_is_to_be_had_questions_are_asked(
-    new_terminal: Terminal, term: str, columns: int, lines: int
+    terminal: Terminal, term: str, columns: int, lines: int
 ) -> None:
-    typing = new_terminal.typing(term=term, columns=columns, lines=lines)
+    typing = terminal.typing(term=term, columns=columns, lines=lines)
     typing.accept_until("Project id")
     typing.type(CTRL_C)
     assert typing.end() == 130
@@ -34,8 +34,8 @@ def test_where_no_full_screen_is_to_be_had_questions_are_asked(
     assert LEFT_FULL_SCREEN not in typing.raw
 
 
-def test_ctrl_c_on_a_page_leaves_a_clean_terminal_and_says_how_to_go_on(new_terminal: Terminal) -> None:
-    typing = new_terminal.typing()
+def test_ctrl_c_on_a_page_leaves_a_clean_terminal_and_says_how_to_go_on(terminal: Terminal) -> None:
+    typing = terminal.typing()
     typing.until("Rehearse")
     typing.type("r")
     typing.until("Project id")

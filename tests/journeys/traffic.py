@@ -17,7 +17,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from tests.journeys.terminal import TIMEOUT_S, Terminal
+from tests.journeys.terminal import Terminal
+from tests.warm.client import TIMEOUT_S
 
 SETTLE_S = 45.0
 """Seconds of wall clock within which a change has to show in the traffic."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from textual.app import App
-from textual.pilot import Pilot
 from textual.widgets import Button
 
 from backend.clients import Clients
@@ -21,14 +18,14 @@ from backend.resources import declare
 from backend.resources.leftovers import Leftover
 from backend.spec import GatewaySpec, Guard
 from backend.stack import Stack
-from tests.tui.screens import text_of
-from tui.progress import Progress, StepFacts
+from tests.tui.screens import Stage, text_of, until, until_said
+from tui.progress import Progress
 from tui.runs import LiveRun
 from tui.screens.run import RunScreen
 from tui.screens.stockout import StockOutScreen
 from tui.screens.telling import TellingScreen
+from tui.step_facts import StepFacts
 from tui.step_text import original, step_lines, step_sections
-from tui.themes import DEFAULTS, THEMES
 
 POOL = "node-pool/gke-east/h100"
 
@@ -60,42 +57,20 @@ def bench(connection: Connection, clients: Clients, tmp_path: Path) -> Bench:
     return Bench(connection, clients, tmp_path)
 
 
-class Stage(App[None]):
+class Running(Stage):
     """The run screen, which may open the stack with other answers."""
 
-    CSS_PATH = Path(__file__).parents[2] / "tui" / "mcig.tcss"
-
     def __init__(self, run: LiveRun, bench: Bench) -> None:
-        super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
-        self.screen_shown = RunScreen(run, reopen=bench.open)
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return DEFAULTS
-
-    def on_mount(self) -> None:
-        self.push_screen(self.screen_shown, lambda _: self.exit())
+        self.run_screen = RunScreen(run, reopen=bench.open)
+        super().__init__(self.run_screen)
 
     @property
     def ended(self) -> bool:
-        return self.screen_shown.progress.finished is not None and not self.screen_shown.going_on
+        return self.run_screen.progress.finished is not None and not self.run_screen.going_on
 
     @property
     def offered(self) -> set[str | None]:
-        return {button.id for button in self.screen_shown.query(Button) if button.display}
-
-
-async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
-    """Let the app go on until something holds."""
-    for _ in range(400):
-        if reached():
-            return
-        await pilot.pause(0.02)
-    pytest.fail(f"never reached:\n{text_of(pilot.app)}")
+        return {button.id for button in self.run_screen.query(Button) if button.display}
 
 
 async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
@@ -103,19 +78,18 @@ async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
 ) -> None:
     faults.add(emulator.world, "stockout zone=us-east4-c", emulator.world.pace)
     stack = await bench.open(spec)
-    app = Stage(LiveRun(stack, await stack.plan()), bench)
+    app = Running(LiveRun(stack, await stack.plan()), bench)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, StockOutScreen) and "1. zone" in text_of(app))
         await pilot.press("escape")
-        await pilot.pause()
-        assert "others" in app.offered, "it can be taken later as well"
+        await until(pilot, lambda: "others" in app.offered)
         await pilot.press("o")
-        await pilot.pause()
+        await until_said(pilot, "1. zone")
         await pilot.press("1")
         await until(pilot, lambda: len(bench.opened) == 2 and app.ended)
-        assert app.screen_shown.progress.finished is not None
-        assert app.screen_shown.progress.finished.outcome is Outcome.SUCCEEDED
-        assert app.screen_shown.progress.steps[POOL].facts.action is Action.REPLACE
+        assert app.run_screen.progress.finished is not None
+        assert app.run_screen.progress.finished.outcome is Outcome.SUCCEEDED
+        assert app.run_screen.progress.steps[POOL].facts.action is Action.REPLACE
     assert bench.opened[1].spec.clusters[1].serving_pool.zones != stack.spec.clusters[1].serving_pool.zones
 
 
@@ -126,15 +100,12 @@ async def test_a_destroy_lists_what_remains_with_the_commands_that_undo_it(bench
         return (Leftover("addresses", "gkemcg1-x", "gcloud compute addresses delete gkemcg1-x"),)
 
     stack.leftovers = leftovers  # type: ignore[method-assign]
-    copied: list[str] = []
-    app = Stage(LiveRun(stack, await stack.plan(Verb.DESTROY)), bench)
+    app = Running(LiveRun(stack, await stack.plan(Verb.DESTROY)), bench)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
         await until(pilot, lambda: isinstance(app.screen, TellingScreen) and "addresses gkemcg1-x" in text_of(app))
         await pilot.press("y", "escape")
-        await pilot.pause()
-        assert app.offered == {"remains", "leave"}
-    assert copied[0].splitlines()[-1] == "gcloud compute addresses delete gkemcg1-x"
+        await until(pilot, lambda: app.offered == {"remains", "leave"})
+    assert app.copied[0].splitlines()[-1] == "gcloud compute addresses delete gkemcg1-x"
 
 
 async def test_a_guard_that_is_passed_is_told_and_a_destroy_offered(
@@ -152,15 +123,13 @@ async def test_a_guard_that_is_passed_is_told_and_a_destroy_offered(
         return money.spent(stack.spec, [cluster(at - timedelta(hours=2))])
 
     monkeypatch.setattr(stack, "spent", spent)
-    app = Stage(LiveRun(stack, await stack.plan()), bench)
+    app = Running(LiveRun(stack, await stack.plan()), bench)
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "destroy" in app.offered and app.ended)
-        shown = " ".join(text_of(app).split())
-        assert "guard passed" in shown
-        assert "it has stood for 2.0 h, and the guard is 1 h" in shown
-        assert app.screen_shown.check_action("destroy", ())
-        assert app.screen_shown.progress.finished is not None
-        assert app.screen_shown.progress.finished.outcome is Outcome.SUCCEEDED
+        await until_said(pilot, "guard passed", "it has stood for 2.0 h, and the guard is 1 h")
+        assert app.run_screen.check_action("destroy", ())
+        assert app.run_screen.progress.finished is not None
+        assert app.run_screen.progress.finished.outcome is Outcome.SUCCEEDED
 
 
 def events(*payloads: StepStarted | StepNote | StepFinished) -> Progress:

@@ -23,6 +23,7 @@ from backend.errors import McigError, UsageError
 from backend.presets import Places, find, load
 from tui import cli
 from tui.commands import lifecycle
+from tui.commands.listener import Listener
 from tui.console import Console
 from tui.interrupts import Interrupts
 from tui.invocation import Exit, Invocation, speed
@@ -166,7 +167,8 @@ def test_a_fault_of_our_own_is_kept_in_a_private_file(mcig: Type, home: Path, mo
 
 
 def test_an_emulator_from_start_to_stop(mcig: Type, home: Path) -> None:
-    assert mcig("emulator", "start", "--detach", "--speed", "max")[0] == 0
+    code, out, _ = mcig("emulator", "start", "--detach", "--speed", "max")
+    assert (code, "mcig apply rehearsal" in out, 'eval "$(mcig emulator env)"' in out) == (0, True, True)
     try:
         code, out, err = mcig("emulator", "status", "--json")
         status = json.loads(out)
@@ -247,7 +249,7 @@ def test_run_finished_is_the_last_line_even_if_nothing_began(
 
 def test_the_usual_end_is_not_told_twice(typed: Typed) -> None:
     spec = load(find("rehearsal", typed.invocation.places))
-    lines = lifecycle._Listener(typed.invocation.console, Verb.APPLY)
+    lines = Listener(typed.invocation.console, Verb.APPLY)
     for _ in range(2):
         lines.finish(spec, Verb.APPLY, McigError("x"))
     said = typed.lines

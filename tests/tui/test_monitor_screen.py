@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from backend.monitor import Snapshot
 from backend.monitor.recording import Recording
 from tests.backend.monitor.snapshots import cluster, pod, snapshot, spill
-from tests.tui.screens import same_as_kept, text_of
+from tests.tui.screens import Stage, same_as_kept, text_of, until, until_said
 from tui.cli import main
 from tui.looks import RecordedLooks, Show
 from tui.replay_app import ReplayApp
@@ -20,16 +18,7 @@ from tui.screens.monitor import MonitorScreen
 
 SIZES = {"80x24": (80, 24), "120x36": (120, 36)}
 LOOKS = [spill(at) for at in range(0, 90, 2)]
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Times are shown in the local time zone."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("utc")
 
 
 def recorded(at_s: float, looks: list[Snapshot] = LOOKS) -> RecordedLooks:
@@ -68,8 +57,7 @@ async def test_spill_over_at_both_sizes(name: str, at_s: float, size: str) -> No
         looks = screen_of(app).looks
         assert isinstance(looks, RecordedLooks)
         looks.seek(at_s)
-        await pilot.pause(0.2)
-        same_as_kept(f"monitor-{name}", app)
+        await same_as_kept(pilot, f"monitor-{name}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -81,8 +69,7 @@ async def test_a_region_that_cannot_be_seen(size: str) -> None:
     app = ReplayApp(recorded(0, looks))
     async with app.run_test(size=SIZES[size]) as pilot:
         await pilot.press("right_square_bracket", *["right_square_bracket"] * 7)
-        await pilot.pause(0.2)
-        same_as_kept("monitor-region-down", app)
+        await same_as_kept(pilot, "monitor-region-down")
 
 
 async def test_states_are_told_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +77,7 @@ async def test_states_are_told_without_colour(monkeypatch: pytest.MonkeyPatch) -
     app = ReplayApp(recorded(0))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*["right_square_bracket"] * 7)
-        await pilot.pause(0.2)
-        same_as_kept("monitor-spill", app)
+        await same_as_kept(pilot, "monitor-spill")
 
 
 async def test_every_key_says_what_it_does() -> None:
@@ -104,62 +90,49 @@ async def test_view_window_sort_zoom_and_details() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*["right_square_bracket"] * 7)
         await pilot.press("v")
-        assert "Share of traffic" in text_of(app)
+        await until_said(pilot, "Share of traffic")
         await pilot.press("w")
-        assert "-10 min" in text_of(app)
+        await until_said(pilot, "-10 min")
         await pilot.press("s", "s")
         await pilot.press("enter")
-        await pilot.pause()
-        assert "the Pods of gke-west" in text_of(app)
+        await until_said(pilot, "the Pods of gke-west")
         assert "gke-east" not in text_of(app).split("cluster, Pod")[1].split("events")[0]
         await pilot.press("down", "e")
-        await pilot.pause()
-        assert "food-review" in text_of(app)
+        await until_said(pilot, "food-review")
         await pilot.press("escape")
-        await pilot.pause()
-        assert "gke-east" in text_of(app).split("cluster, Pod")[1]
+        await until(pilot, lambda: "gke-east" in text_of(app).split("cluster, Pod")[1])
 
 
 async def test_a_recording_plays_pauses_and_goes_back() -> None:
-    looks = RecordedLooks(LOOKS, pace=60.0)
+    looks = RecordedLooks(LOOKS, pace=1e6)
     app = ReplayApp(looks)
     async with app.run_test(size=(80, 24)) as pilot:
-        for _ in range(100):
-            await pilot.pause(0.05)
-            if looks.position_s >= looks.length_s:
-                break
-        await pilot.pause(0.1)
-        shown = screen_of(app).snapshot
-        assert shown == LOOKS[-1]
+        await until(pilot, lambda: screen_of(app).snapshot == LOOKS[-1])
         await pilot.press(*["minus"] * 6, "left_square_bracket")
         assert looks.pace == 0.5
         await pilot.press("space")
         assert looks.paused
-        assert "paused" in text_of(app)
+        await until_said(pilot, "paused")
 
 
 async def test_live_pictures_are_held_and_go_on_and_bad_figures_are_survived() -> None:
     looks = Live()
-    app = ReplayApp(RecordedLooks(LOOKS[:1]))
+    app = Stage(MonitorScreen(looks))
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.push_screen(MonitorScreen(looks))
-        await asyncio.wait_for(looks.playing.wait(), 5)
+        await until(pilot, looks.playing.is_set)
         assert looks.show is not None
         looks.show(spill(10))
         await pilot.press("space")
         looks.show(spill(40))
-        await pilot.pause()
-        assert "held" in text_of(app)
+        await until_said(pilot, "held")
         await pilot.press("space")
-        await pilot.pause()
-        assert app.screen.snapshot == spill(40)  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.screen.snapshot == spill(40))  # type: ignore[attr-defined]
         wild = cluster("c" * 200, "r" * 80, pod("p" * 200, kv_cache=7.0, running=-1.0, tokens_per_s=1e12), kv_cache=1e9)
         looks.show(snapshot(42, wild, gateway={"target": None, "healthy": None, "reason": "[red]no[/red] " * 30}))
         looks.show(snapshot(20, wild))
         looks.show(snapshot(44))
-        await pilot.pause()
-        await pilot.press("down", "enter", "s", "v", "w", "left", "right", "f1")
-        assert "rehearsal" in text_of(app)
+        await pilot.press("down", "enter", "s", "v", "w", "left", "right")
+        await until_said(pilot, "rehearsal")
 
 
 @pytest.mark.parametrize("size", [(40, 10), (26, 6), (200, 60)])
@@ -169,8 +142,7 @@ async def test_any_size_is_survived(size: tuple[int, int]) -> None:
         await pilot.resize_terminal(*size)
         await pilot.press("down", "e", "v")
         await pilot.resize_terminal(80, 24)
-        await pilot.pause(0.2)
-        assert "gke-west" in text_of(app)
+        await until_said(pilot, "gke-west")
 
 
 async def test_a_thousand_pods_are_folded_and_quick() -> None:
@@ -179,16 +151,12 @@ async def test_a_thousand_pods_are_folded_and_quick() -> None:
         for number in range(20)
     ]
     looks = Live()
-    app = ReplayApp(RecordedLooks(LOOKS[:1]))
+    app = Stage(MonitorScreen(looks))
     async with app.run_test(size=(120, 36)) as pilot:
-        await app.push_screen(MonitorScreen(looks))
-        await asyncio.wait_for(looks.playing.wait(), 5)
+        await until(pilot, looks.playing.is_set)
         assert looks.show is not None
         looks.show(snapshot(0, *many))
-        await pilot.pause()
-        shown = text_of(app)
-        assert "gke-05 r +" in shown
-        assert "(the 8 fullest of 20)" in shown
+        await until_said(pilot, "gke-05 r +", "(the 8 fullest of 20)")
 
 
 def test_replay_tells_a_recording_without_a_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

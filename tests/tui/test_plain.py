@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.address import Address
 from backend.engine.events import (
     Action,
     Event,
@@ -26,7 +27,7 @@ from backend.engine.forecast import Forecast
 from backend.engine.plan import LEFT_OUT, Plan, PlannedStep
 from backend.engine.resource import About, Change, Departure, ResourceId, Step
 from backend.spec import Target
-from backend.status import Address, ResourceStatus, Status
+from backend.status import ResourceStatus, Status
 from tui.plain import PlainRun, served, tokens_per_s
 from tui.plan_text import departures, departures_hint, plan_lines
 from tui.status_text import status_lines

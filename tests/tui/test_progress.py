@@ -20,7 +20,8 @@ from backend.engine.events import (
     StepStarted,
     Verb,
 )
-from tui.progress import LINES_KEPT, Progress, State, StepFacts, facts_of_events
+from tui.progress import LINES_KEPT, Progress, State
+from tui.step_facts import StepFacts, facts_of_events
 
 JOURNALS = Path(__file__).parent / "journals"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.app import App
 from textual.widgets import Input
 
 from backend.clients import Clients
@@ -18,10 +17,9 @@ from backend.preflight.findings import Finding, Topic, Verdict
 from backend.resources import declare
 from backend.spec import GatewaySpec
 from backend.stack import Stack
-from tests.tui.screens import same_as_kept, text_of
+from tests.tui.screens import Stage, same_as_kept, until, until_said
 from tui.screens.question import Question, TypedQuestion
 from tui.screens.review import ReviewScreen
-from tui.themes import DEFAULTS, THEMES
 
 SIZES = [(80, 24), (120, 36)]
 QUOTA = Finding(
@@ -48,25 +46,12 @@ async def made(stack: Stack) -> Plan:
     return await stack.plan()
 
 
-class Stage(App[None]):
+class Reviewing(Stage):
     """The review alone; keeps what it asks for."""
 
-    CSS_PATH = Path(__file__).parents[2] / "tui" / "mcig.tcss"
-
     def __init__(self, review: ReviewScreen) -> None:
-        super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+        super().__init__(review)
         self.review, self.asked = review, list[str]()
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return DEFAULTS
-
-    def on_mount(self) -> None:
-        self.push_screen(self.review)
 
     def on_review_screen_start(self, event: ReviewScreen.Start) -> None:
         self.asked.append(f"start {len(event.plan.changes)}")
@@ -84,70 +69,61 @@ class Stage(App[None]):
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_plan_at_both_sizes(stack: Stack, made: Plan, size: tuple[int, int]) -> None:
-    app = Stage(ReviewScreen(stack, made, []))
+    app = Reviewing(ReviewScreen(stack, made, []))
     async with app.run_test(size=size) as pilot:
         await pilot.press("down", "down")
-        await pilot.pause(0.1)
-        same_as_kept("review", app)
+        await same_as_kept(pilot, "review")
 
 
 async def test_it_looks_by_itself_where_no_plan_is_given(stack: Stack) -> None:
-    app = Stage(ReviewScreen(stack, verb=Verb.DESTROY))
+    app = Reviewing(ReviewScreen(stack, verb=Verb.DESTROY))
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.workers.wait_for_complete()
-        await pilot.pause()
+        await until_said(pilot, "Nothing to do")
         assert app.review.plan is not None
-        assert "Nothing to do" in text_of(app)
         await pilot.press("s")
         assert app.asked == []
 
 
 async def test_every_step_has_its_command_and_every_departure_its_reason(stack: Stack, made: Plan) -> None:
-    copied: list[str] = []
-    app = Stage(ReviewScreen(stack, made, []))
+    app = Reviewing(ReviewScreen(stack, made, []))
     async with app.run_test(size=(120, 36)) as pilot:
-        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
         await pilot.press("y", "down", "y")
         for _ in made.changes:
             app.review.steps.action_go(1)
             app.review.action_copy()
         await pilot.press("3")
-        assert "because" in text_of(app)
+        await until_said(pilot, "because")
         await pilot.press("4")
-        assert "clusters" in text_of(app)
-    assert len(set(copied)) > len(made.changes) / 2
-    assert any(command.startswith("gcloud container clusters create gke-west") for command in copied)
+        await until_said(pilot, "clusters")
+    assert len(set(app.copied)) > len(made.changes) / 2
+    assert any(command.startswith("gcloud container clusters create gke-west") for command in app.copied)
 
 
 async def test_keys_and_mouse_ask_for_the_same(stack: Stack, made: Plan) -> None:
-    app = Stage(ReviewScreen(stack, made, []))
+    app = Reviewing(ReviewScreen(stack, made, []))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("w", "x")
         await pilot.click("#save")
         await pilot.press("s")
-        await pilot.pause()
+        await until(pilot, lambda: len(app.asked) == 4)
         await pilot.press("escape")
-        await pilot.pause()
     assert app.asked == ["save", "export", "save", f"start {len(made.changes)}", "back"]
 
 
 async def test_a_check_that_fails_is_asked_about_before_the_start(stack: Stack, made: Plan) -> None:
-    app = Stage(ReviewScreen(stack, made, [QUOTA]))
+    app = Reviewing(ReviewScreen(stack, made, [QUOTA]))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        assert "Checks ✗ 1 fail" in text_of(app)
+        await until_said(pilot, "Checks ✗ 1 fail")
         await pilot.press("s")
-        await pilot.pause()
-        assert isinstance(app.screen, Question)
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("escape")
-        await pilot.pause()
-        assert app.asked == []
         assert QUOTA.fix is not None
-        assert QUOTA.fix in " ".join(text_of(app).split()), "the checks are shown in place of the start"
+        await until_said(pilot, QUOTA.fix)
+        assert app.asked == [], "the checks are shown in place of the start"
         await pilot.press("s")
-        await pilot.pause()
+        await until_said(pilot, "Start all the same")
         await pilot.click("#yes")
-        await pilot.pause()
+        await until(pilot, lambda: bool(app.asked))
     assert app.asked == [f"start {len(made.changes)}", f"ignoring {QUOTA.id}"]
 
 
@@ -158,37 +134,27 @@ def api(name: str) -> Finding:
 
 
 async def test_findings_of_one_kind_are_one_line_that_opens_and_alarm_nobody(stack: Stack, made: Plan) -> None:
-    copied: list[str] = []
-    app = Stage(ReviewScreen(stack, made, [api("container"), api("gkehub"), api("iam")]))
+    app = Reviewing(ReviewScreen(stack, made, [api("container"), api("gkehub"), api("iam")]))
     async with app.run_test(size=(80, 24)) as pilot:
-        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
         await pilot.press("2")
-        await pilot.pause()
-        folded = text_of(app)
-        assert "Checks ✓" in folded
-        assert "3 APIs are off; the first step turns them on" in folded
+        folded = await until_said(pilot, "Checks ✓", "3 APIs are off; the first step turns them on")
         assert "gkehub is off" not in folded
         await pilot.press("y", "enter")
-        await pilot.pause()
-        assert "gkehub is off" in text_of(app)
-    assert copied == [
+        await until_said(pilot, "gkehub is off")
+    assert app.copied == [
         "gcloud services enable container.googleapis.com gkehub.googleapis.com iam.googleapis.com --project=p"
     ]
 
 
 async def test_a_check_that_fails_is_copied_and_ignored_by_key(stack: Stack, made: Plan) -> None:
-    copied: list[str] = []
     review = ReviewScreen(stack, made, [QUOTA, api("iam")])
-    app = Stage(review)
+    app = Reviewing(review)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.copy_to_clipboard = copied.append  # type: ignore[assignment,method-assign]
         await pilot.press("2", "y", "i")
-        await pilot.pause()
-        assert "✗ ignored" in text_of(app)
-        assert "Checks ✓" in text_of(app)
+        await until_said(pilot, "✗ ignored", "Checks ✓")
         await pilot.press("s")
-        await pilot.pause()
-    assert copied == [QUOTA.fix]
+        await until(pilot, lambda: bool(app.asked))
+    assert app.copied == [QUOTA.fix]
     assert app.asked == [f"start {len(made.changes)}", f"ignoring {QUOTA.id}"]
 
 
@@ -208,22 +174,21 @@ async def test_an_adopted_cluster_goes_only_after_its_name_was_typed(stack: Stac
             return self
 
     stack.__class__ = Widening
-    app = Stage(ReviewScreen(stack, verb=Verb.DESTROY))
+    app = Reviewing(ReviewScreen(stack, verb=Verb.DESTROY))
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.workers.wait_for_complete()
+        await until_said(pilot, "Nothing to do")
         await pilot.press("a")
-        await app.workers.wait_for_complete()
+        await until_said(pilot, "with adopted clusters")
+        await until(pilot, lambda: app.review.plan is not None and bool(app.review.plan.changes))
         await pilot.press("s")
-        await pilot.pause()
+        await until_said(pilot, "will be taken away")
         await pilot.click("#yes")
-        await pilot.pause()
-        assert isinstance(app.screen, TypedQuestion)
+        await until(pilot, lambda: isinstance(app.screen, TypedQuestion))
         await pilot.press(*"ours", "enter")
-        await pilot.pause()
+        await until_said(pilot, "That is not theirs")
         assert app.asked == []
-        assert "That is not theirs" in text_of(app)
         app.screen.query_one(Input).value = "theirs"
         await pilot.press("enter")
-        await pilot.pause()
+        await until(pilot, lambda: bool(app.asked))
     assert told == [(False, True)]
     assert app.asked == ["start 1"]

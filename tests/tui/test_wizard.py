@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from backend.emulator import control
 from backend.fields import PAGES
 from backend.kept import Kept
 from backend.presets import Places
-from tests.tui.screens import same_as_kept, text_of, until
+from tests.tui.screens import Stage, same_as_kept, text_of, until, until_said
 from tui.app import McigApp
 from tui.screens import wizard
 from tui.screens.help import HelpScreen
@@ -28,7 +27,6 @@ from tui.screens.small import TooSmall
 from tui.screens.wizard import WizardScreen
 from tui.session import Session
 from tui.widgets.answer import Answer
-from tui.widgets.findings import Findings
 from tui.widgets.rail import Rail
 
 SIZES = [(80, 24), (120, 36)]
@@ -39,6 +37,13 @@ Open = Callable[..., Opened]
 @pytest.fixture
 def home(tmp_path: Path) -> Places:
     return Places.of({"MCIG_HOME": str(tmp_path / "mcig")})
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are read, and the cloud is asked, without a pause after the last key."""
+    monkeypatch.setattr(wizard, "CHECK_AFTER_S", 0.001)
+    monkeypatch.setattr(wizard, "LOOK_AFTER_S", 0.0)
 
 
 @pytest.fixture
@@ -55,10 +60,11 @@ def opened(home: Places, tmp_path: Path) -> Open:
     async def opening(
         page: str = "project", size: tuple[int, int] = (120, 36), preset: str = "rehearsal"
     ) -> AsyncIterator[Pilot[int]]:
-        app = McigApp(Session(home, {"HOME": str(tmp_path)}))
         draft = Draft.of(presets.load(presets.find(preset, home)))
+        kept = Kept(draft, page, tuple(one.name for one in PAGES))
+        app = Stage(WizardScreen(Session(home, {"HOME": str(tmp_path)}), kept))
         async with app.run_test(size=size) as pilot:
-            await app.push_screen(WizardScreen(app.session, Kept(draft, page, tuple(one.name for one in PAGES))))
+            await until(pilot, lambda: isinstance(app.screen, WizardScreen))
             await settled(pilot)
             yield pilot
 
@@ -80,10 +86,14 @@ def at(pilot: Pilot[int]) -> WizardScreen:
     return screen
 
 
+def only(pilot: Pilot[int], path: str) -> Answer:
+    """The row of a field."""
+    return next(row for row in pilot.app.screen.query(Answer) if row.field.path == path)
+
+
 def answer(pilot: Pilot[int], path: str) -> Input:
     """The input of a field."""
-    row = next(row for row in pilot.app.screen.query(Answer) if row.field.path == path)
-    return row.query_one(Input)
+    return only(pilot, path).query_one(Input)
 
 
 @pytest.mark.usefixtures("offline")
@@ -92,31 +102,32 @@ async def test_every_page_fits(opened: Open, size: tuple[int, int]) -> None:
     async with opened(size=size) as pilot:
         for page in PAGES:
             await at(pilot).jump(page.name)
-            await settled(pilot)
-            same_as_kept(f"wizard-{page.name}", pilot.app)
+            await same_as_kept(pilot, f"wizard-{page.name}")
             for button in at(pilot).query("#ways Button"):
                 assert pilot.app.screen.region.contains_region(button.region)
 
 
 @pytest.mark.usefixtures("offline")
-async def test_keys_lead_to_the_next_page_and_back_home(opened: Open) -> None:
-    async with opened() as pilot:
-        await pilot.press("ctrl+n", "ctrl+n")
-        assert at(pilot).at == "gpu"
+async def test_keys_lead_to_the_next_page_and_back_home(home: Places, tmp_path: Path) -> None:
+    app = McigApp(Session(home, {"HOME": str(tmp_path)}))
+    draft = Draft.of(presets.load(presets.find("rehearsal", home)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(WizardScreen(app.session, Kept(draft, "regions", ())))
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: at(pilot).at == "gpu")
         await pilot.press("escape", "escape", "escape")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, HomeScreen)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
 @pytest.mark.usefixtures("offline")
 async def test_the_mouse_does_the_same(opened: Open) -> None:
     async with opened() as pilot:
         await pilot.click("#next")
-        assert at(pilot).at == "regions"
+        await until(pilot, lambda: at(pilot).at == "regions")
         await pilot.click(Rail, offset=(5, 4))
-        assert at(pilot).at == "model"
+        await until(pilot, lambda: at(pilot).at == "model")
         await pilot.click("#back")
-        assert at(pilot).at == "gpu"
+        await until(pilot, lambda: at(pilot).at == "gpu")
 
 
 @pytest.mark.usefixtures("offline")
@@ -126,10 +137,11 @@ async def test_an_answer_stays_when_going_back_and_when_closed(opened: Open, hom
         field.focus()
         field.value = ""
         await pilot.press(*"300")
-        await settled(pilot)
-        await pilot.press("escape", "ctrl+n")
-        await settled(pilot)
-        assert answer(pilot, "timeout_s").value == "300"
+        await until(pilot, lambda: at(pilot).draft.get("timeout_s") == 300)
+        await pilot.press("escape")
+        await until(pilot, lambda: at(pilot).at == "balancing")
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: at(pilot).at == "timeouts" and answer(pilot, "timeout_s").value == "300")
     found = kept.read(home)
     assert found is not None
     assert (found.draft.get("timeout_s"), found.page) == (300, "timeouts")
@@ -141,17 +153,11 @@ async def test_a_mistake_is_told_at_its_field_and_on_the_rail(opened: Open) -> N
         field = answer(pilot, "timeout_s")
         field.focus()
         field.value = "99999"
-        await settled(pilot)
-        text = text_of(pilot.app)
-        assert "must be at most 3600" in text
-        assert "1 to mend here" in text
+        await until_said(pilot, "must be at most 3600", "1 to mend here")
         await pilot.press("escape")
-        await settled(pilot)
-        assert "✗ Timeouts" in text_of(pilot.app)
+        await until_said(pilot, "✗ Timeouts", "Next: Timeouts")
         await pilot.press("ctrl+r")
-        await settled(pilot)
-        assert at(pilot).at == "timeouts"
-        assert answer(pilot, "timeout_s").has_focus
+        await until(pilot, lambda: at(pilot).at == "timeouts" and answer(pilot, "timeout_s").has_focus)
 
 
 @pytest.mark.usefixtures("offline")
@@ -176,20 +182,17 @@ async def test_regions_are_chosen_with_space_and_c(opened: Open) -> None:
         assert table.has_focus
         await pilot.press("slash", *"us-central1", "enter")
         await pilot.press("space")
-        await settled(pilot)
-        assert at(pilot).draft.regions == ["europe-west3", "us-east4", "us-central1"]
+        await until(pilot, lambda: at(pilot).draft.regions == ["europe-west3", "us-east4", "us-central1"])
         await pilot.press("c")
-        await settled(pilot)
-        assert at(pilot).draft.config_region == "us-central1"
-        assert at(pilot).checked.spec is not None
+        await until(pilot, lambda: at(pilot).draft.config_region == "us-central1")
+        await until(pilot, lambda: at(pilot).settled and at(pilot).checked.spec is not None)
 
 
 @pytest.mark.usefixtures("offline")
 async def test_one_region_is_too_few_and_said_so(opened: Open) -> None:
     async with opened("regions") as pilot:
         await pilot.press("space")
-        await settled(pilot)
-        assert "two or more" in text_of(pilot.app)
+        await until_said(pilot, "two or more")
 
 
 @pytest.mark.usefixtures("offline")
@@ -198,27 +201,24 @@ async def test_one_region_can_have_machines_of_its_own(opened: Open) -> None:
         from textual.widgets import Select
 
         at(pilot).query_one("#for", Select).value = 1
-        await pilot.pause()
+        await until(pilot, lambda: only(pilot, "clusters[].gpu_pool.nodes").clusters == [1])
         answer(pilot, "clusters[].gpu_pool.nodes").value = "3"
-        await settled(pilot)
+        await until_said(pilot, "6 GPUs")
         assert at(pilot).draft.all("clusters[].gpu_pool.nodes") == [1, 3]
-        assert "6 GPUs" in text_of(pilot.app)
 
 
 @pytest.mark.usefixtures("offline")
 async def test_idle_gpus_are_said_aloud_with_their_cost(opened: Open) -> None:
     async with opened("gpu", preset="two-region-h100") as pilot:
         answer(pilot, "model.replicas").value = "3"
-        await settled(pilot)
-        assert "6 GPUs stay idle and cost $40.93/h" in text_of(pilot.app)
+        await until_said(pilot, "6 GPUs stay idle and cost $40.93/h")
 
 
 @pytest.mark.usefixtures("offline")
 async def test_the_timeout_is_twice_the_p99(opened: Open) -> None:
     async with opened("timeouts") as pilot:
         at(pilot).query_one("#p99", Input).value = "40"
-        await settled(pilot)
-        assert at(pilot).draft.get("timeout_s") == 80
+        await until(pilot, lambda: at(pilot).draft.get("timeout_s") == 80)
 
 
 @pytest.mark.usefixtures("offline")
@@ -229,9 +229,9 @@ async def test_answers_are_saved_as_a_preset_without_the_token(opened: Open, hom
         assert "hf_topsecret" not in text_of(pilot.app)
         assert "hf_topsecret" not in pilot.app.export_screenshot()
         await at(pilot)._open("name")
-        await settled(pilot)
+        await until(pilot, lambda: bool(pilot.app.screen.query("#save")))
         await pilot.click("#save")
-        await pilot.pause()
+        await until(pilot, (home.presets / "rehearsal.yaml").exists)
     written = [path for path in home.config.parent.rglob("*") if path.is_file()]
     assert home.presets / "rehearsal.yaml" in written
     assert not any("hf_topsecret" in path.read_text() for path in written)
@@ -241,22 +241,20 @@ async def test_answers_are_saved_as_a_preset_without_the_token(opened: Open, hom
 async def test_help_names_the_questions_and_the_keys(opened: Open) -> None:
     async with opened("balancing") as pilot:
         await pilot.press("f1")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, HelpScreen)
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
         await pilot.press("end")
         await pilot.press("escape")
-        assert isinstance(pilot.app.screen, WizardScreen)
+        await until(pilot, lambda: isinstance(pilot.app.screen, WizardScreen))
 
 
 @pytest.mark.usefixtures("offline")
 async def test_a_small_terminal_is_told_and_nothing_is_lost(opened: Open) -> None:
     async with opened("gpu") as pilot:
         await pilot.resize_terminal(40, 10)
-        await pilot.pause()
+        await until_said(pilot, "70x20")
         assert isinstance(pilot.app.screen, TooSmall)
-        assert "70x20" in text_of(pilot.app)
         await pilot.resize_terminal(80, 24)
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(pilot.app.screen, WizardScreen))
         assert at(pilot).at == "gpu"
 
 
@@ -269,79 +267,37 @@ async def test_every_theme_can_be_used(opened: Open) -> None:
             assert "europe-west3" in text_of(pilot.app)
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An emulated cloud that the tests of this file share."""
-    home = tmp_path_factory.mktemp("cloud") / "mcig"
-    instance = control.start(home / "emulator", speed=math.inf)
-    yield home
-    control.stop(instance)
-
-
-async def found(pilot: Pilot[int], words: str) -> str:
-    """Wait until the page says something; gives the whole screen."""
-    for _ in range(600):
-        if words in (text := text_of(pilot.app)):
-            return text
-        await asyncio.sleep(0.05)
-    pytest.fail(f"{words!r} never came:\n{text_of(pilot.app)}")
-
-
-async def test_the_cloud_is_asked_while_one_types(cloud: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wizard, "LOOK_AFTER_S", 0.0)
-    home = Places.of({"MCIG_HOME": str(cloud)})
-    app = McigApp(Session(home, {"HOME": str(cloud), "MCIG_HOME": str(cloud)}))
-    draft = Draft.of(presets.load(presets.find("rehearsal", home)))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await app.push_screen(WizardScreen(app.session, Kept(draft, "model", ())))
-        await found(pilot, "the rehearsal brings a token of its own")
-        await found(pilot, "4 checks are fine")
-        before = {finding.id for finding in at(pilot).query_one(Findings).found}
-        answer(pilot, "model.adapters").value = ""
-        await found(pilot, f"{len(before) - 1} checks are fine")
-
-
-async def test_a_cloud_that_is_gone_is_told_and_the_answers_are_kept(
-    home: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(wizard, "LOOK_AFTER_S", 0.0)
-    app = McigApp(Session(home, {"HOME": str(tmp_path), "GOOGLE_CLOUD_PROJECT": "my-project"}))
+async def test_a_cloud_that_is_gone_is_told_and_the_answers_are_kept(home: Places, tmp_path: Path) -> None:
     draft = Draft.of(presets.load(presets.find("two-region-h100", home)))
+    session = Session(home, {"HOME": str(tmp_path), "GOOGLE_CLOUD_PROJECT": "my-project"})
+    app = Stage(WizardScreen(session, Kept(draft, "network", ())))
     async with app.run_test(size=(120, 36)) as pilot:
-        await app.push_screen(WizardScreen(app.session, Kept(draft, "network", ())))
-        await found(pilot, "could not ask the cloud")
-        await found(pilot, "f5 asks again")
+        await until_said(pilot, "could not ask the cloud", "f5 asks again")
         assert at(pilot).query_one("#next", Button).focusable
 
 
-def stopped(home: Places) -> None:
+def stop_cloud(home: Places) -> None:
     """End the emulated cloud of a home."""
     running = control.find(home.emulator)
     assert running is not None
     control.stop(running)
 
 
-async def test_a_cloud_that_dies_in_the_middle_is_told_and_asked_again(
-    home: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(wizard, "LOOK_AFTER_S", 0.0)
-    app = McigApp(Session(home, {"HOME": str(tmp_path), "MCIG_HOME": str(home.config.parent)}, speed=math.inf))
+async def test_the_cloud_is_asked_while_one_types_and_again_when_it_has_died(home: Places, tmp_path: Path) -> None:
     draft = Draft.of(presets.load(presets.find("rehearsal", home)))
+    session = Session(home, {"HOME": str(tmp_path), "MCIG_HOME": str(home.config.parent)}, speed=math.inf)
+    app = Stage(WizardScreen(session, Kept(draft, "model", ())))
     async with app.run_test(size=(120, 36)) as pilot:
-        await app.push_screen(WizardScreen(app.session, Kept(draft, "model", ())))
-        await found(pilot, "4 checks are fine")
-        running = control.find(home.emulator)
-        assert running is not None
-        control.stop(running)
-        field = answer(pilot, "model.adapters")
-        field.value = "another=Kawon/another"
-        await found(pilot, "f5 asks again")
+        await until_said(pilot, "the rehearsal brings a token of its own", "4 checks are fine")
+        answer(pilot, "model.adapters").value = ""
+        await until_said(pilot, "3 checks are fine")
+        stop_cloud(home)
+        answer(pilot, "model.adapters").value = "another=Kawon/another"
+        await until_said(pilot, "f5 asks again")
         await pilot.press("f5")
-        await found(pilot, "is no adapter")
+        await until_said(pilot, "is no adapter")
         assert at(pilot).draft.get("model.adapters") == [{"name": "another", "source": "Kawon/another"}]
-        started = control.find(home.emulator)
-        assert started is not None
-        control.stop(started)
+        stop_cloud(home)
 
 
 @pytest.mark.usefixtures("offline")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +13,6 @@ from backend.emulator import control
 from backend.errors import RehearsalError
 from tui.invocation import Exit, Invocation, speed
 
-DEFAULT_SPEED = "60"
 _LOOK_EVERY_S = 0.5
 
 
@@ -43,9 +44,10 @@ def _start(invocation: Invocation, options: argparse.Namespace) -> int:
         console.say(f"the emulated cloud runs already at {instance.url}, process {instance.pid}")
         return Exit.DONE
     console.say(f"the emulated cloud runs at {instance.url}, process {instance.pid}, speed {options.speed}")
+    console.say(*_next(invocation, "in another terminal" if not options.detach else "next"))
     if options.detach:
         return Exit.DONE
-    console.say("Ctrl-C stops it; its world is kept and comes back at the next start")
+    console.say("", "Ctrl-C stops it; its world is kept and comes back at the next start")
     identity = control.process_start(instance.pid)
     try:
         while control.process_start(instance.pid) == identity:
@@ -54,6 +56,17 @@ def _start(invocation: Invocation, options: argparse.Namespace) -> int:
         control.stop(instance)
         console.say("", "stopped")
     return Exit.DONE
+
+
+def _next(invocation: Invocation, where: str) -> Iterator[str]:
+    """What it is good for, as commands; another terminal has to be told of a home that is not the usual one."""
+    home = invocation.environ.get("MCIG_HOME")
+    yield from ("", f"{where.capitalize()}:")
+    if home and where != "next":
+        yield f"  export MCIG_HOME={shlex.quote(home)}"
+    yield "  mcig apply rehearsal                # set a gateway up in it"
+    yield '  eval "$(mcig emulator env)"         # gcloud and kubectl talk to it'
+    yield f"  tail -f {shlex.quote(str(invocation.places.emulator / 'emulator.log'))}"
 
 
 def _stop(invocation: Invocation, options: argparse.Namespace) -> int:

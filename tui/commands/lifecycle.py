@@ -7,16 +7,15 @@ destroy is ``run_finished``, whatever happened before.
 from __future__ import annotations
 
 import argparse
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from backend.engine.events import Emit, Event, Outcome, Recorder, RunFinished, RunStarted, Verb
+from backend.engine.events import Outcome, Verb
 from backend.errors import UsageError
-from tui.commands import guard, preflight, teardown
+from tui.commands import guard, preflight, showing, teardown
+from tui.commands.listener import Listener
 from tui.commands.stockout import choose
-from tui.console import Console
 from tui.invocation import Exit, Invocation, speed
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
     console = invocation.console
     pace = _speed(options)
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
-        _notes(console, stack)
+        showing.notes(console, stack)
         made = await stack.plan(only=options.only)
         if invocation.json:
             notes = [asdict(note) for note in stack.notes_on(made)]
@@ -62,7 +61,7 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
         else:
             from tui.plan_text import departures
 
-            _show(invocation, options, stack, made)
+            showing.show(invocation, options, stack, made)
             console.say_all(departures(made, console.style))
             if made.changes:
                 alone = () if options.only is None else ("--only", options.only)
@@ -94,7 +93,7 @@ def destroy(invocation: Invocation, options: argparse.Namespace) -> int:
 def _run(invocation: Invocation, options: argparse.Namespace, verb: Verb) -> int:
     spec = invocation.spec(options.spec)
     _refuse_unasked(invocation, spec, verb)
-    listener = _Listener(invocation.console, verb)
+    listener = Listener(invocation.console, verb)
     try:
         return invocation.interrupts.run(_carry_out(invocation, options, spec, verb, listener))
     except BaseException as error:
@@ -129,7 +128,7 @@ async def _carry_out(
     options: argparse.Namespace,
     spec: GatewaySpec,
     verb: Verb,
-    listener: _Listener,
+    listener: Listener,
 ) -> int:
     from backend.stack import open_stack
     from tui.plain import PlainRun
@@ -138,10 +137,10 @@ async def _carry_out(
     pace = _speed(options)
     wishes = teardown.wishes(options)
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace, **wishes) as stack:
-        _notes(console, stack)
+        showing.notes(console, stack)
         made = await stack.plan(verb, only=getattr(options, "only", None))
         if not invocation.json:
-            _review(invocation, options, stack, made)
+            showing.review(invocation, options, stack, made)
         await preflight.check(invocation, options, stack, made)
         if made.changes and not (
             _agreed(invocation, options, spec, made, stack) and teardown.confirmed(invocation, options, stack, made)
@@ -168,7 +167,7 @@ async def _carry_out(
     if other is not None:
         return await _carry_out(invocation, options, other, verb, listener)
     if guard.wants_destroy(invocation, spec.name, dear):
-        return await _carry_out(invocation, options, spec, Verb.DESTROY, _Listener(console, Verb.DESTROY))
+        return await _carry_out(invocation, options, spec, Verb.DESTROY, Listener(console, Verb.DESTROY))
     if preflight.stopped(result):
         return Exit.REFUSED
     return Exit.DONE if result.outcome is Outcome.SUCCEEDED else Exit.FAILED
@@ -179,7 +178,7 @@ def _agreed(invocation: Invocation, options: argparse.Namespace, spec: GatewaySp
     if invocation.yes or not console.terminal:
         return True
     if invocation.json:
-        _review(invocation, options, stack, made)
+        showing.review(invocation, options, stack, made)
     with invocation.interrupts.at_once():
         return console.ask(f"\n{str(made.verb).capitalize()} {spec.name} now?")
 
@@ -223,83 +222,9 @@ async def _status(invocation: Invocation, options: argparse.Namespace, spec: Gat
 
     pace = _speed(options)
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
-        _notes(invocation.console, stack)
+        showing.notes(invocation.console, stack)
         return await stack.status()
 
 
 def _speed(options: argparse.Namespace) -> float | None:
     return None if options.speed is None else speed(options.speed)
-
-
-def _notes(console: Console, stack: Stack) -> None:
-    for note in stack.connection.notes:
-        console.say_all(console.style.wrap(f"note: {note}", indent="      "))
-
-
-def _show(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> None:
-    from tui.plan_text import cost_lines, plan_lines, spec_notes
-
-    console = invocation.console
-    console.say_all(
-        plan_lines(
-            made,
-            stack=stack.spec.name,
-            where=stack.connection.description,
-            style=console.style,
-            speed=stack.connection.speed,
-            prices=stack.prices_dated,
-            origin=invocation.origin(options.spec) if made.verb is Verb.APPLY else "",
-        )
-    )
-    if made.verb is Verb.APPLY and made.changes:
-        console.say_all(cost_lines(stack.costs, console.style))
-        console.say_all(spec_notes(stack.notes_on(made), console.style))
-
-
-def _review(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> None:
-    from tui.plan_text import departures_hint
-
-    console = invocation.console
-    _show(invocation, options, stack, made)
-    console.say_all(departures_hint(made, stack.spec.name, console.style))
-
-
-class _Listener:
-    """Gives each event as a JSON line or hands it to the plain printer; with JSON it ends runs that never began.
-
-    The last line of a destroy also says what remains, so it is kept back until that is known.
-    """
-
-    def __init__(self, console: Console, verb: Verb) -> None:
-        self._console = console
-        self._verb = verb
-        self._last: Event | None = None
-        self.plain: Emit | None = None
-        """Tells events to people; nobody does without it."""
-        self.begun = False
-        """Whether something may have been changed."""
-
-    def __call__(self, event: Event) -> None:
-        self.begun = True
-        if not self._console.json:
-            if self.plain is not None:
-                self.plain(event)
-        elif self._verb is Verb.DESTROY and isinstance(event.payload, RunFinished):
-            self._last = event
-        else:
-            self._console.line(event.to_json())
-
-    def release(self, more: Mapping[str, Any] = teardown.UNKNOWN) -> None:
-        """Print the line that was kept back, with what else is known by now."""
-        if self._last is not None:
-            self._console.line({**self._last.to_json(), **more})
-            self._last = None
-
-    def finish(self, spec: GatewaySpec, verb: Verb, error: BaseException) -> None:
-        """Tell that the run is over where it never began; a run that began tells of its end itself."""
-        if self.begun or not self._console.json or isinstance(error, UsageError):
-            return
-        outcome = Outcome.CANCELLED if isinstance(error, KeyboardInterrupt) else Outcome.FAILED
-        recorder = Recorder(self)
-        recorder(RunStarted(uuid.uuid4().hex, spec.name, str(spec.target), verb, ()))
-        recorder(RunFinished(outcome, 0.0, {}))

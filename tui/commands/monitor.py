@@ -46,8 +46,8 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
 
         pace = None if options.speed is None else speed(options.speed)
         session = Session(invocation.places, invocation.environ, settings=invocation.overrides, speed=pace)
-        code = invocation.interrupts.run(McigApp(session, watch=spec, every_s=options.every, keep=keep).run_async())
-        return Exit.DONE if code is None else code
+        app = McigApp(session, watch=spec, every_s=options.every, keep=keep)
+        return invocation.interrupts.run(app.shown()) or Exit.DONE
 
 
 async def _tell(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, keep: Keep | None) -> Exit:

@@ -9,11 +9,12 @@ from backend.errors import UsageError
 from tui.console import Console
 from tui.invocation import Exit, Invocation, speed
 from tui.plain import served
+from tui.refusals import meaning
 
 if TYPE_CHECKING:
-    from backend.clients.inference import Answer
+    from backend.address import Address
+    from backend.clients.answers import Answer
     from backend.spec import GatewaySpec
-    from backend.status import Address
 
 DEFAULT_TEXT = "What is the best pizza in the world?"
 
@@ -78,4 +79,8 @@ class _Printer:
         if answer.error:
             self._console.say_all(style.wrap(f"error: {answer.error}", first="  ", indent="  "))
         lines = style.wrap(f"{style.glyph(sign)} {served(answer.to_json())}", first="  ", indent="    ")
+        if not answer.ok:
+            why = meaning(answer.status)
+            lines += style.wrap(f"cause: {why.cause}", indent="    ", first="    ")
+            lines += style.wrap(f"fix: {why.fix}", indent="    ", first="    ")
         self._console.say(*(style.paint(sign, line) for line in lines), "")

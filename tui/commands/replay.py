@@ -15,6 +15,8 @@ from tui.invocation import Exit, Invocation, speed
 if TYPE_CHECKING:
     from backend.engine.events import Event
     from backend.monitor import Snapshot
+    from tui.looks import RecordedLooks
+    from tui.runs import RunSource
 
 _FIX = "mcig replay FILE, of a run or of `mcig monitor --record`; or the name of a stack for its latest run"
 
@@ -28,8 +30,7 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
     )
     snapshots = _snapshots(path)
     if snapshots is not None:
-        _watch(invocation, snapshots, pace, without_screen=without_screen)
-        return Exit.DONE
+        return _watch(invocation, snapshots, pace, without_screen=without_screen)
     events = _events(path)
     if invocation.json:
         for event in events:
@@ -37,10 +38,9 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
     elif without_screen:
         _print(invocation, events)
     else:
-        from tui.replay_app import ReplayApp
         from tui.runs import RecordedRun
 
-        ReplayApp(RecordedRun(events, pace=pace)).run()
+        return _shown(invocation, RecordedRun(events, pace=pace))
     return Exit.DONE
 
 
@@ -65,7 +65,7 @@ def _snapshots(path: Path) -> list[Snapshot] | None:
         raise UsageError(f"{path} cannot be played", cause=str(error), fix=_FIX) from error
 
 
-def _watch(invocation: Invocation, snapshots: list[Snapshot], pace: float | None, *, without_screen: bool) -> None:
+def _watch(invocation: Invocation, snapshots: list[Snapshot], pace: float | None, *, without_screen: bool) -> int:
     if invocation.json:
         for snapshot in snapshots:
             invocation.console.line(snapshot.to_json())
@@ -76,9 +76,16 @@ def _watch(invocation: Invocation, snapshots: list[Snapshot], pace: float | None
             invocation.console.say_all(monitor_lines(snapshot, invocation.console.style))
     else:
         from tui.looks import PACES, RecordedLooks
-        from tui.replay_app import ReplayApp
 
-        ReplayApp(RecordedLooks(snapshots, pace=min(pace or 1.0, PACES[-1]))).run()
+        return _shown(invocation, RecordedLooks(snapshots, pace=min(pace or 1.0, PACES[-1])))
+    return Exit.DONE
+
+
+def _shown(invocation: Invocation, source: RunSource | RecordedLooks) -> int:
+    from tui.replay_app import ReplayApp
+
+    app = ReplayApp(source, pictures=invocation.places.state / "pictures")
+    return invocation.interrupts.run(app.shown()) or Exit.DONE
 
 
 def _events(path: Path) -> list[Event]:
@@ -96,7 +103,7 @@ def _events(path: Path) -> list[Event]:
 
 def _print(invocation: Invocation, events: list[Event]) -> None:
     from tui.plain import PlainRun
-    from tui.progress import facts_of_events
+    from tui.step_facts import facts_of_events
     from tui.style import SHARED
 
     lanes = {facts.region or SHARED for facts in facts_of_events(events)}

@@ -40,13 +40,14 @@ def _app(invocation: Invocation) -> int:
     from tui.app import McigApp
     from tui.session import Session
 
-    app = McigApp(Session(invocation.places, invocation.environ, settings=invocation.overrides))
+    session = Session(invocation.places, invocation.environ, settings=invocation.overrides)
     try:
-        code = invocation.interrupts.run(app.run_async())
+        return invocation.interrupts.run(McigApp(session).shown()) or Exit.DONE
     finally:
-        if (invocation.places.state / "draft.json").exists():
+        if session.unfinished:
+            invocation.console.say(f"The run is not finished; `{session.unfinished}` goes on where it stopped.")
+        elif (invocation.places.state / "draft.json").exists():
             invocation.console.say("Your answers are kept; `mcig` goes on with them.")
-    return Exit.DONE if code is None else code
 
 
 _APPLY: dict[str, object] = {"spec": None, "only": None, "on_stockout": None, "speed": None, "ignore": []}

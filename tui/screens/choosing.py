@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
+from tui.leaving import LeavableModal
 
-class ChoosingScreen(ModalScreen[str | None]):
+
+class ChoosingScreen(LeavableModal[str | None]):
     """A titled list; gives the chosen key, or ``None``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]

@@ -14,11 +14,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Button, Footer, Label, LoadingIndicator, Static
 
 from backend.errors import McigError
 from backend.spec import Target
+from tui.leaving import Leavable
 from tui.session import Session
 
 if TYPE_CHECKING:
@@ -31,24 +31,27 @@ WAITS = {
 }
 
 
-class ConnectingScreen(Screen[None]):
+class ConnectingScreen(Leavable[None]):
     """Opens a specification's stack."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", tooltip="Back; your answers are kept"),
-        Binding("r", "again", "Try again"),
+        Binding("r", "again", "Try again", tooltip="Connect once more"),
     ]
 
     @dataclass
     class Ready(Message):
         """The stack is open."""
 
+        screen: ConnectingScreen
         stack: Stack
         purpose: str
 
     @dataclass
     class Left(Message):
         """Somebody went back."""
+
+        screen: ConnectingScreen
 
     def __init__(self, session: Session, spec: GatewaySpec, purpose: str) -> None:
         super().__init__()
@@ -87,7 +90,7 @@ class ConnectingScreen(Screen[None]):
             self.query_one("#doing", Static).update(Content.assemble(*parts))
             self.query_one("#again", Button).focus()
             return
-        self.post_message(self.Ready(stack, self.purpose))
+        self.post_message(self.Ready(self, stack, self.purpose))
 
     def _busy(self, busy: bool) -> None:
         self.query_one("#busy").display = busy
@@ -104,4 +107,4 @@ class ConnectingScreen(Screen[None]):
     def action_leave(self) -> None:
         """Go back."""
         self.workers.cancel_node(self)
-        self.post_message(self.Left())
+        self.post_message(self.Left(self))

@@ -7,11 +7,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Label, Markdown
 
+from tui.leaving import LeavableModal
 
-class HelpScreen(ModalScreen[None]):
+
+class HelpScreen(LeavableModal[None]):
     """A text and a list of keys over the screen they are about."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,question_mark", "dismiss", "Close")]

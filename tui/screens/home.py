@@ -12,10 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.leaving import Leavable
 from tui.session import Session
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ WAYS = {
 LOGO = "◆ mcig"
 
 
-class HomeScreen(Screen[None]):
+class HomeScreen(Leavable[None]):
     """Where the app begins."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

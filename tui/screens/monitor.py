@@ -7,8 +7,10 @@ after a question; what is not known is shown as unknown with its reason.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on, work
@@ -18,7 +20,6 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.worker import Worker
 
@@ -26,14 +27,14 @@ from backend.errors import McigError
 from backend.monitor.feed import Feed, Happening
 from tui.fleet import SORTS
 from tui.history import LONGEST_S, MEASURES, History
+from tui.leaving import Leavable
 from tui.looks import LiveLooks, Looks, RecordedLooks
 from tui.monitor_details import details, events
 from tui.monitor_picture import picture
-from tui.screens.question import Choice, Question
-from tui.style import clock
+from tui.trials import BACK, YES, drain, drill_question, load_question, send_load
 from tui.widgets.chart import Chart
 from tui.widgets.fleet import Fleet
-from tui.widgets.monitor_header import MonitorHeader
+from tui.widgets.monitor_header import MonitorHeader, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,22 +46,21 @@ WINDOWS_S = (120.0, 600.0, 1800.0, LONGEST_S)
 """Seconds that the chart can show."""
 EVENTS = 200
 """Events that are kept."""
-LATE = 3
-"""Looks that may be missing before the picture counts as old."""
 SEEK_S = 10.0
-LOAD_RATE, LOAD_S = 40.0, 120.0
-"""Requests a second and seconds of the load that a key starts."""
 
 HELP = """\
 The chart shows how full each cluster's KV cache is, with the target of the balancing policy as a dashed line: the
 gateway fills the nearest region up to it and sends what is more to the next one. Each row of the table is a cluster or
-a Pod, as the Pods' own metrics tell it; **share** is the part of all finished requests.
+a Pod, as the Pods' own metrics tell it; **share** is the part of all requests that came. Rates, shares and latencies
+are of the last 30 seconds.
+
+**~** marks what is not as specified: it was changed behind mcig's back, or the specification is not applied yet.
 
 A dash is a figure that nobody knows: there was no request yet, or the row says why it cannot be read.
 """
 
 
-class MonitorScreen(Screen[None]):
+class MonitorScreen(Leavable[None]):
     """Shows one stack's traffic."""
 
     CSS_PATH = "monitor.tcss"
@@ -94,8 +94,11 @@ class MonitorScreen(Screen[None]):
     class Why(Message):
         """A person wants to know why something is not ready."""
 
+    @dataclass
     class Left(Message):
         """A person has seen enough."""
+
+        screen: MonitorScreen
 
     def __init__(self, looks: Looks) -> None:
         super().__init__()
@@ -152,7 +155,7 @@ class MonitorScreen(Screen[None]):
 
     def draw(self) -> None:
         """Draw the newest snapshot."""
-        if self._newest is None or not self.is_mounted:
+        if self._newest is None or self.going:
             return
         self.snapshot = self._newest
         self.chart.show(
@@ -182,20 +185,8 @@ class MonitorScreen(Screen[None]):
 
     def _tick(self) -> None:
         if self.snapshot is not None:
-            self.header.show(self.snapshot, self._state())
-
-    def _state(self) -> str:
-        """Whether the picture is live, held, old or recorded."""
-        if isinstance(self.looks, RecordedLooks):
-            at, length = clock(self.looks.position_s), clock(self.looks.length_s)
-            word = "paused" if self.looks.paused else f"x{self.looks.pace:g}"
-            return f"▸ recorded {self.looks.now.astimezone():%Y-%m-%d %H:%M:%S}  {at} of {length}  {word}"
-        if self._held or self.snapshot is None:
-            return f"‖ held{'' if self.snapshot is None else f' at {self.snapshot.at.astimezone():%H:%M:%S}'}"
-        age = (datetime.now(UTC) - self.snapshot.at).total_seconds()
-        if self._failure or age > LATE * self.looks.every_s + 5:
-            return f"! {age:.0f} s old"
-        return f"● live {self.snapshot.at.astimezone():%H:%M:%S}"
+            state = standing(self.looks, self.snapshot, held=self._held, failed=bool(self._failure))
+            self.header.show(self.snapshot, state)
 
     def _tell_events(self) -> None:
         """Tell the events where there are new ones; a new text costs a layout."""
@@ -308,7 +299,7 @@ class MonitorScreen(Screen[None]):
             self.fleet.action_zoom()
             return
         self.workers.cancel_node(self)
-        self.post_message(self.Left())
+        self.post_message(self.Left(self))
 
     @property
     def _testing(self) -> bool:
@@ -323,65 +314,28 @@ class MonitorScreen(Screen[None]):
             self._test.cancel()
             self._news("load or drill stopped")
             return
-        text = (
-            f"{LOAD_RATE:g} requests a second for {LOAD_S:g} s, from a Job on the config cluster. The same key stops "
-            f"it. On the command line: mcig load {self.looks.stack.spec.name} --rate {LOAD_RATE:g} --seconds {LOAD_S:g}"
-        )
-        choices = (Choice("no", "Back", "primary"), Choice("yes", "Send load", "warning"))
-        if await self.app.push_screen_wait(Question("Send load through the gateway?", text, choices)) == "yes":
-            self._test = self._send_load()
+        if await self.app.push_screen_wait(load_question(self.looks.stack)) == YES:
+            self._test = self._try(partial(send_load, self.looks.stack, self._news))
 
     @work(group="test", exclusive=True)
-    async def _send_load(self) -> None:
-        from backend.load import Load
-
-        if not isinstance(self.looks, LiveLooks):
-            return
-        try:
-            self._news(f"load of {LOAD_RATE:g} requests a second begins")
-            result = await self.looks.stack.load(Load(LOAD_RATE, LOAD_S), note=self._news)
-        except McigError as error:
-            self._news(f"{error.message} {error.fix}".strip())
-        else:
-            self._news("load has ended" if result.ok else "load has ended, and not well")
+    async def _try(self, trial: Callable[[], Awaitable[None]]) -> None:
+        await trial()
 
     @work(group="question")
     async def action_drill(self) -> None:
         """Drain a region for a while, once that is confirmed."""
         if not isinstance(self.looks, LiveLooks) or self._testing:
             return
-        regions = sorted({cluster.region for cluster in self.looks.stack.spec.targets})
-        text = (
-            "The region is drained by policy for a minute under a light load, then restored. Stopping restores it too."
-        )
-        choices = (
-            Choice("no", "Back", "primary"),
-            *(Choice(region, f"Drain {region}", "warning") for region in regions),
-        )
-        chosen = await self.app.push_screen_wait(Question("Drain which region?", text, choices))
-        if chosen in regions:
-            self._test = self._drain(chosen)
-
-    @work(group="test", exclusive=True)
-    async def _drain(self, region: str) -> None:
-        from backend.load import Drill
-
-        if not isinstance(self.looks, LiveLooks):
-            return
-        try:
-            self._news(f"drill begins: {region} is drained")
-            result = await self.looks.stack.drill(Drill(region), note=self._news)
-        except McigError as error:
-            self._news(f"{error.message} {error.fix}".strip())
-        else:
-            lost = "an unknown number" if result.lost is None else str(result.lost)
-            self._news(f"drill has ended: {result.sent} requests sent, {lost} lost")
+        region = await self.app.push_screen_wait(drill_question(self.looks.stack))
+        if region not in {None, BACK.name}:
+            self._test = self._try(partial(drain, self.looks.stack, str(region), self._news))
 
     def _news(self, text: str) -> None:
         from backend.monitor.feed import Tone
 
         self._happened.appendleft(Happening(datetime.now(UTC), "test", text, Tone.NEWS))
-        self._tell_events()
+        if not self.going:
+            self._tell_events()
 
 
 def _next(among: Sequence[Value], now: Value) -> Value:

@@ -7,7 +7,7 @@ the screen, whatever fails after it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -16,51 +16,41 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
-from textual.screen import Screen
-from textual.widgets import Button, Checkbox, DataTable, Footer, Input, Label, Select, Static, TabbedContent, TabPane
+from textual.widgets import Button, DataTable, Footer, Static, TabbedContent, TabPane
 
 from backend.errors import McigError
 from tui.commands.prompt import DEFAULT_TEXT
 from tui.exchange import Conversation, Exchange, reach, short, spread, told
+from tui.leaving import Leavable
 from tui.plain import tokens_per_s
 from tui.runs import place
+from tui.widgets.ask_form import AskForm, Wishes
 from tui.widgets.prompt_entry import PromptEntry
 
 if TYPE_CHECKING:
-    from backend.clients.inference import Answer
+    from backend.address import Address
+    from backend.clients.answers import Answer
     from backend.stack import Stack
-    from backend.status import Address
 
 FRAMES = 12
 """Times a second that a streamed answer is drawn."""
 MANY = 20
 """Prompts that are sent through each address to see how they spread."""
-EVERY = ""
-"""The choice of all addresses."""
 _LONGEST = 40
 """Columns of a prompt in the history."""
 
 
 HELP = """\
 **Enter** sends the prompt through the gateway's addresses, one after the other, and the answers stream in;
-**alt+enter**
-begins a new line. A prompt goes through a small relay on the config cluster, because the addresses are private.
+**alt+enter** begins a new line. A prompt goes through a small relay on the config cluster, because the addresses are
+private.
 
 *First token* is measured in the relay; the way from here to it is told apart. Who answered is read from the model
 servers' logs. **f6** sends the prompt many times and shows which Pods answered.
 """
 
 
-class Wishes(TypedDict):
-    """What is chosen beside the prompt; the names are those of ``Stack.prompt``."""
-
-    model: str
-    max_tokens: int
-    temperature: float
-    objective: bool
-
-
-class PromptScreen(Screen[None]):
+class PromptScreen(Leavable[None]):
     """Asks through one stack's gateway."""
 
     CSS_PATH = "prompt.tcss"
@@ -72,11 +62,7 @@ class PromptScreen(Screen[None]):
         Binding("escape", "leave", "Back", tooltip="Stop asking, or leave the panel", id="prompt.leave"),
     ]
     entry = query_one(PromptEntry)
-    model = query_one("#model", Select)
-    through = query_one("#through", Select)
-    tokens = query_one("#tokens", Input)
-    temperature = query_one("#temperature", Input)
-    objective = query_one("#objective", Checkbox)
+    form = query_one(AskForm)
     tabs = query_one(TabbedContent)
     answer_view = query_one("#answer-text", Static)
     answer_box = query_one("#answer-box", VerticalScroll)
@@ -95,26 +81,9 @@ class PromptScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out."""
-        spec = self.stack.spec
-        names = [*(adapter.name for adapter in spec.model.adapters), spec.model.id]
-        yield Static(Content.assemble((f"Ask {spec.name}", "bold"), "  ", (place(self.stack), "$quiet")), id="head")
-        with Horizontal(classes="row"):
-            yield Label("model")
-            yield Select([(name, name) for name in names], value=names[0], allow_blank=False, id="model", compact=True)
-            yield Label("through")
-            yield Select(
-                [("every address", EVERY), *((region, region) for region in spec.regions)],
-                value=EVERY,
-                allow_blank=False,
-                id="through",
-                compact=True,
-            )
-        with Horizontal(classes="row"):
-            yield Label("tokens")
-            yield Input("64", type="integer", id="tokens", compact=True, max_length=6)
-            yield Label("temperature", id="temperature-label")
-            yield Input("0", type="number", id="temperature", compact=True, max_length=4)
-            yield Checkbox(f"objective {spec.objective.name}", value=True, id="objective", compact=True)
+        name = self.stack.spec.name
+        yield Static(Content.assemble((f"Ask {name}", "bold"), "  ", (place(self.stack), "$quiet")), id="head")
+        yield AskForm(self.stack.spec)
         with Horizontal(id="asking"):
             yield PromptEntry(DEFAULT_TEXT)
             yield Button("Send", id="send", variant="primary", compact=True)
@@ -169,11 +138,6 @@ class PromptScreen(Screen[None]):
         self._drawn = -1
         self.tabs.active = "answer"
 
-    @on(Checkbox.Changed)
-    def _ticked(self, event: Checkbox.Changed) -> None:
-        event.checkbox.BUTTON_INNER = "X" if event.value else " "
-        event.checkbox.refresh()
-
     def help_text(self) -> tuple[str, str]:
         """Title and text of the help page."""
         return "Ask the model", HELP
@@ -195,8 +159,8 @@ class PromptScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the request."""
-        if wishes := self._wishes():
-            base = next((one.base_url for one in self._addresses if one.region == self._region), None)
+        if wishes := self.form.wishes():
+            base = next((one.base_url for one in self._addresses if one.region == self.form.chosen_region), None)
             base = base or (self._addresses[0].base_url if self._addresses else "http://ADDRESS/v1")
             self.app.copy_to_clipboard(self.stack.curl(self.entry.text.strip() or DEFAULT_TEXT, base, **wishes))
             self.notify("Copied the request as a curl command.")
@@ -216,39 +180,18 @@ class PromptScreen(Screen[None]):
             self.notify("The prompt is empty.", severity="warning")
             self.entry.focus()
             return None
-        return self._wishes()
-
-    @property
-    def _region(self) -> str | None:
-        return str(self.through.value) or None
-
-    def _wishes(self) -> Wishes | None:
-        """Model and parameters as they were chosen; ``None`` after saying what is wrong with them."""
-        try:
-            tokens, temperature = int(self.tokens.value), float(self.temperature.value)
-        except ValueError:
-            tokens, temperature = 0, 0.0
-        if tokens < 1 or not 0 <= temperature <= 2:
-            self.notify("Tokens are a whole number from 1, the temperature is from 0 to 2.", severity="warning")
-            (self.tokens if tokens < 1 else self.temperature).focus()
-            return None
-        return {
-            "model": str(self.model.value),
-            "max_tokens": tokens,
-            "temperature": temperature,
-            "objective": self.objective.value,
-        }
+        return self.form.wishes()
 
     @work(group="ask", exclusive=True)
     async def _ask(self, text: str, wishes: Wishes) -> None:
         self._begin(text)
         try:
-            await self.stack.prompt(text, region=self._region, listener=self._conversation, **wishes)
+            await self.stack.prompt(text, region=self.form.chosen_region, listener=self._conversation, **wishes)
         except McigError as error:
             self._fail(error)
         finally:
             self._asking, self._shown = False, self._conversation.exchanges[self._first :]
-            if self.query(DataTable):  # none is left where the app is being closed
+            if not self.going:
                 for exchange in self._shown:
                     self._keep(exchange)
                 self._frame(now=True)
@@ -258,7 +201,7 @@ class PromptScreen(Screen[None]):
         self._begin(text)
         self.tabs.active = "spread"
         answers: list[Answer] = []
-        expected = MANY * (1 if self._region else max(len(self._addresses), 1))
+        expected = MANY * (1 if self.form.chosen_region else max(len(self._addresses), 1))
         view = self.query_one("#spread-text", Static)
         view.update(f"… sending {expected} prompts, a few at a time")
 
@@ -267,7 +210,7 @@ class PromptScreen(Screen[None]):
             view.update(spread(answers, expected))
 
         try:
-            await self.stack.prompt(text, region=self._region, count=MANY, each=each, **wishes)
+            await self.stack.prompt(text, region=self.form.chosen_region, count=MANY, each=each, **wishes)
         except McigError as error:
             self.tabs.active = "answer"
             self._fail(error)
@@ -276,7 +219,7 @@ class PromptScreen(Screen[None]):
 
     def _begin(self, text: str) -> None:
         self._asking, self._problem, self._drawn = True, None, -1
-        self._conversation.prompt, self._conversation.model = text, str(self.model.value)
+        self._conversation.prompt, self._conversation.model = text, self.form.model
         self._shown, self._first = [], len(self._conversation.exchanges)
         self.tabs.active = "answer"
         self.answer_view.update(Content.styled("… on its way", "$quiet"))
@@ -319,11 +262,11 @@ class PromptScreen(Screen[None]):
     def _tell_reach(self) -> None:
         if not self._addresses:
             return
-        address = next((one for one in self._addresses if one.region == self._region), self._addresses[0])
-        wishes = self._wishes()
+        address = next((one for one in self._addresses if one.region == self.form.chosen_region), self._addresses[0])
+        wishes = self.form.wishes()
         curl = "" if wishes is None else self.stack.curl(self.entry.text.strip(), address.base_url, **wishes)
         rehearsal = self.stack.connection.speed is not None
-        model = str(self.model.value)
+        model = self.form.model
         self.query_one("#reach-text", Static).update(
             reach(self._addresses, model=model, curl=curl, rehearsal=rehearsal)
         )

@@ -13,8 +13,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static
+
+from tui.leaving import LeavableModal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Choice:
     variant: Literal["default", "primary", "success", "warning", "error"] = "default"
 
 
-class Question(ModalScreen[str]):
+class Question(LeavableModal[str]):
     """Asks, and gives the name of the choice; the first one is what escape means and what has the focus."""
 
     CSS_PATH = "question.tcss"
@@ -60,7 +61,7 @@ class Question(ModalScreen[str]):
         self.dismiss(event.button.id or self._choices[0].name)
 
 
-class TypedQuestion(ModalScreen[bool]):
+class TypedQuestion(LeavableModal[bool]):
     """Asks for a word to be typed, and gives whether it was."""
 
     CSS_PATH = "question.tcss"

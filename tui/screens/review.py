@@ -18,19 +18,18 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Button, Footer, Static, TabbedContent, TabPane
 
 from backend.engine.events import Verb
 from backend.engine.plan import Plan
 from backend.errors import McigError
 from backend.preflight.findings import Finding, refusing
+from tui import consent
 from tui.check_groups import label
+from tui.leaving import Leavable
 from tui.review_text import departures_text, notes_text, planned_lines, totals
 from tui.runs import place
-from tui.screens.question import Choice, Question, TypedQuestion
 from tui.step_text import as_content
-from tui.style import money
 from tui.widgets.check_list import CheckList
 from tui.widgets.plan_list import PlanList
 
@@ -44,21 +43,6 @@ _STARTS = {Verb.APPLY: "Start", Verb.DESTROY: "Destroy"}
 _VARIANTS: dict[Verb, Literal["success", "error"]] = {Verb.APPLY: "success", Verb.DESTROY: "error"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Takes:
-    """What a destroy takes beside what was made for the stack."""
-
-    adopted: bool = False
-    shared: bool = False
-
-    @property
-    def words(self) -> str:
-        """What is taken along, in words; empty for nothing."""
-        told = (("adopted clusters", self.adopted), ("what is shared", self.shared))
-        said = " and ".join(words for words, taken in told if taken)
-        return f"with {said}" if said else ""
-
-
 HELP = """\
 Every step that would be carried out, by region: what is done, how long it usually takes, and what it costs while it
 stands. The selected step's command, the permissions it needs and where it differs from the document stand beside it.
@@ -70,7 +54,7 @@ your answers. Nothing has been changed so far, and nothing is before **s**.
 """
 
 
-class ReviewScreen(Screen[None]):
+class ReviewScreen(Leavable[None]):
     """Shows what a run would do."""
 
     CSS_PATH = "review.tcss"
@@ -125,8 +109,11 @@ class ReviewScreen(Screen[None]):
 
         stack: Stack
 
+    @dataclass
     class Back(Message):
         """Back to where the answers are."""
+
+        screen: ReviewScreen
 
     def __init__(
         self,
@@ -143,8 +130,8 @@ class ReviewScreen(Screen[None]):
         self._findings: list[Finding] = list(findings or ())
         self._checked = findings is not None
         self._token = token
-        self._begun = False
-        self._takes = _Takes()
+        self._begun = self._asked = False
+        self._takes = consent.Takes()
 
     def compose(self) -> ComposeResult:
         """Lay out."""
@@ -166,6 +153,7 @@ class ReviewScreen(Screen[None]):
             yield Button("Save", id="save", compact=True)
             yield Button("Export", id="export", compact=True)
             yield Button("Ask the model", id="ask_model", variant="primary", compact=True)
+            yield Button("Try again", id="look", variant="primary", compact=True)
             yield Button("Back", id="back", compact=True)
             yield Static("Nothing has been changed yet.", id="unchanged")
         yield Footer(show_command_palette=False)
@@ -192,14 +180,17 @@ class ReviewScreen(Screen[None]):
     @work(group="look", exclusive=True)
     async def _look(self) -> None:
         self.plan = None
+        self.remove_class("-failed")
         self._say("… looking at the cloud")
         self._offer()
         try:
             plan = await self.stack.plan(self._verb)
         except McigError as error:
             parts = (("failed", error.message), ("cause", error.cause), ("fix", error.fix))
-            self._say("✗ the plan could not be made; r tries again")
+            self._say("✗ The plan could not be made. Your answers are kept.")
             self.step_text.update(as_content(pair for pair in parts if pair[1]))
+            self.add_class("-failed")
+            self._offer()
             return
         self.plan = plan
         self._show(plan)
@@ -228,7 +219,8 @@ class ReviewScreen(Screen[None]):
         )
         self._say(figures if plan.changes else Content("✓ Nothing to do: all is as wanted."))
         self.steps.show(plan)
-        self.steps.focus()
+        if self.tabs.active == "steps":
+            self.steps.focus()
         self.query_one("#differs-text", Static).update(departures_text(plan))
         self.query_one("#notes-text", Static).update(notes_text(self.stack.notes_on(plan)))
         self._tell_findings(going_on=False)
@@ -252,9 +244,15 @@ class ReviewScreen(Screen[None]):
 
     def _offer(self) -> None:
         changes = self.plan is not None and bool(self.plan.changes)
-        for name, offered in {"start": changes, "save": self._apply, "export": self._apply}.items():
-            self.query_one(f"#{name}", Button).display = offered
-        self.query_one("#ask_model", Button).display = self._may_ask
+        offered = {
+            "start": changes,
+            "save": self._apply,
+            "export": self._apply,
+            "ask_model": self._may_ask,
+            "look": self.has_class("-failed"),
+        }
+        for name, wanted in offered.items():
+            self.query_one(f"#{name}", Button).display = wanted
         self.query_one("#unchanged", Static).display = changes or self.plan is None
         self.refresh_bindings()
 
@@ -325,38 +323,23 @@ class ReviewScreen(Screen[None]):
     async def action_start(self) -> None:
         """Begin; what fails or costs is asked about first."""
         plan = self.plan
-        if plan is not None and await self._agreed(plan):
-            self._begun = True
-            self.post_message(self.Start(self.stack, plan, tuple(sorted(self.checks.ignored))))
+        if plan is None or self._asked:
+            return
+        self._asked = True
+        try:
+            if await self._agreed(plan):
+                self._begun = True
+                self.post_message(self.Start(self.stack, plan, tuple(sorted(self.checks.ignored))))
+        finally:
+            self._asked = False
 
     async def _agreed(self, plan: Plan) -> bool:
         failing = [finding.id for finding in refusing(self._findings, self.checks.ignored)]
-        spec, where = self.stack.spec, self.stack.connection.description
-        if failing:
-            names = "\n".join(f"  ✗ {name}" for name in failing[:5])
-            text = f"Setting up would fail here:\n{names}\n\nThe Checks tab has the fixes; i ignores one there."
-            choices = (Choice("no", "Back to the checks", "primary"), Choice("yes", "Start all the same", "warning"))
-            if await self.app.push_screen_wait(Question("Checks fail", text, choices)) != "yes":
-                self.action_tab("checks")
-                return False
-            self.checks.ignored |= set(failing)
-        if plan.verb is Verb.DESTROY:
-            count = len(plan.changes)
-            text = f"{count} {'thing' if count == 1 else 'things'} of {spec.name} on {where} will be taken away."
-            choices = (Choice("no", "Keep it", "primary"), Choice("yes", "Destroy", "error"))
-            if await self.app.push_screen_wait(Question("Destroy?", text, choices)) != "yes":
-                return False
-            return all([await self._named(name) for name in self.stack.adopted(plan)])
-        if self.stack.connection.speed is None:
-            text = f"On {where} this costs {money(plan.usd_per_hour)} while it stands, until it is destroyed."
-            choices = (Choice("no", "Not yet", "primary"), Choice("yes", "Start", "success"))
-            return await self.app.push_screen_wait(Question("Start?", text, choices)) == "yes"
-        return True
-
-    async def _named(self, cluster: str) -> bool:
-        """Have the name of a cluster typed that mcig did not make."""
-        text = f"{cluster} was not made by mcig. Type its name to delete it, with everything that runs in it."
-        return await self.app.push_screen_wait(TypedQuestion(f"Delete {cluster}?", text, cluster))
+        if failing and not await consent.in_spite_of(self.app, failing):
+            self.action_tab("checks")
+            return False
+        self.checks.ignored |= set(failing)
+        return await consent.to(self.app, self.stack, plan)
 
     def action_save(self) -> None:
         """Keep the answers as a preset."""
@@ -372,7 +355,7 @@ class ReviewScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Back to the answers."""
-        self.post_message(self.Back())
+        self.post_message(self.Back(self))
 
     def action_copy(self) -> None:
         """Copy the command of the step, or the fix of the check."""

@@ -15,24 +15,27 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.getters import query_one
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Footer
 from textual.worker import Worker
 
-from backend.engine.events import Failure, Outcome, Verb
+from backend.engine.events import Failure, Outcome
 from backend.errors import McigError
+from tui.frames import PER_SECOND, Frames
+from tui.leaving import Leavable
 from tui.progress import Progress, StepProgress
+from tui.run_ways import Ways
 from tui.runs import LiveRun, RecordedRun, RunSource
 from tui.screens.question import Choice, Question
 from tui.screens.step import StepScreen
 from tui.screens.stockout import StockOutScreen
 from tui.screens.telling import TellingScreen
-from tui.step_text import as_content, error_text, step_lines
+from tui.step_text import error_text
 from tui.style import Style, elapsed
 from tui.widgets.lanes import Lanes
+from tui.widgets.run_details import RunDetails
 from tui.widgets.run_end import RunEnd
 from tui.widgets.run_header import RunHeader
 from tui.widgets.run_log import RunLog
@@ -40,14 +43,6 @@ from tui.widgets.run_log import RunLog
 if TYPE_CHECKING:
     from backend.spec import GatewaySpec
     from backend.stack import Stack
-
-FRAMES = 10
-"""Times a second that what has happened is drawn."""
-_IDLE = 5
-"""Frames after which clocks are drawn again where nothing happens."""
-_DETAILS = 3
-"""Frames between two looks at the selected step's details, which cost a layout."""
-
 
 HELP = """\
 A column for what is shared and one a region; every step is a line with its state as a sign and a word. Below are the
@@ -59,7 +54,7 @@ it; after a destroy **w** shows what remains, and what would take it away.
 """
 
 
-class RunScreen(Screen[None]):
+class RunScreen(Leavable[None]):
     """Shows one run after another of the same stack."""
 
     CSS_PATH = "run.tcss"
@@ -84,8 +79,7 @@ class RunScreen(Screen[None]):
     lanes = query_one(Lanes)
     header = query_one(RunHeader)
     log_pane = query_one(RunLog)
-    details = query_one("#details", VerticalScroll)
-    details_text = query_one("#details-text", Static)
+    details = query_one(RunDetails)
     end = query_one(RunEnd)
 
     class AskModel(Message):
@@ -113,10 +107,7 @@ class RunScreen(Screen[None]):
         self.source = source
         self.progress = Progress(source.facts, speed=source.speed)
         self._worker: Worker[None] | None = None
-        self._drawn = (-1, -1)
-        self._idle = self._frames = 0
-        self._details_due = False
-        self._told_step = ""
+        self._frames = Frames()
         self._follow = True
         self._failure: Failure | None = None
         self._leave_after = False
@@ -126,15 +117,14 @@ class RunScreen(Screen[None]):
         yield RunHeader(self.source, self.progress)
         yield Lanes(self.source.now)
         with Horizontal(id="below"):
-            with VerticalScroll(id="details", can_focus=True):
-                yield Static(id="details-text")
+            yield RunDetails()
             yield RunLog()
         yield RunEnd()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin the run."""
-        self.set_interval(1 / FRAMES, self._frame)
+        self.set_interval(1 / PER_SECOND, self._frame)
         self._begin(self.source)
         self.lanes.focus()
 
@@ -175,7 +165,7 @@ class RunScreen(Screen[None]):
         if self._leave_after:
             self.dismiss(None)
             return
-        self.end.tell(self.source, self.progress, self._failure)
+        self.end.tell(self._ways)
         self._look_back()
         told = [step for step in self.progress.steps.values() if step.detail]
         if self._follow and (worth := [*self.progress.failed, *reversed(told)]):
@@ -191,7 +181,7 @@ class RunScreen(Screen[None]):
         await run.look_back()
         if self.going_on or self.source is not run:
             return
-        self.end.tell(run, self.progress, self._failure)
+        self.end.tell(self._ways)
         self.refresh_bindings()
         if self.app.screen is self:
             if self.check_action("remains", ()):
@@ -201,21 +191,14 @@ class RunScreen(Screen[None]):
 
     def _frame(self, *, now: bool = False) -> None:
         """Draw what has happened since the last frame; without news only the clocks, now and then."""
-        state = (self.progress.told, self.progress.ended)
-        self._idle += 1
-        if state == self._drawn and not now and (self._idle < _IDLE or not self.going_on):
-            if self._details_due:
-                self._tell_step()
-            return
-        if state != self._drawn:
+        drawn = self._frames.due((self.progress.told, self.progress.ended), moving=self.going_on, now=now)
+        if drawn:
             self.log_pane.take()
-        self._drawn, self._idle, self._frames = state, 0, self._frames + 1
-        if self._follow:
-            self._select_interesting()
-        self.lanes.tick()
-        self.header.refresh()
-        self._details_due = True
-        if now or not self._frames % _DETAILS:
+            if self._follow:
+                self._select_interesting()
+            self.lanes.tick()
+            self.header.refresh()
+        if self._frames.details_due(drawn=drawn, now=now):
             self._tell_step()
 
     def _select_interesting(self) -> None:
@@ -224,15 +207,8 @@ class RunScreen(Screen[None]):
             self.lanes.select(step.facts.resource)
 
     def _tell_step(self) -> None:
-        self._details_due = False
-        if (step := self.lanes.selected) is None:
-            return
-        self.details.border_title = step.facts.title or step.facts.resource
-        lines = step_lines(step, now=self.source.now(), speed=self.source.speed, notes=3)
-        told = as_content(lines)
-        if told.plain != self._told_step:
-            self._told_step = told.plain
-            self.details_text.update(told)
+        if (step := self.lanes.selected) is not None:
+            self.details.show(step, now=self.source.now(), speed=self.source.speed)
 
     @on(Lanes.Selected)
     def _selected(self) -> None:
@@ -255,37 +231,11 @@ class RunScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can be done now."""
         del parameters
-        recorded, failed = isinstance(self.source, RecordedRun), self._not_finished
-        match action:
-            case "pause" | "pace":
-                return recorded
-            case "stop":
-                return self.going_on and not recorded
-            case "retry":
-                return not self.going_on and (recorded or failed)
-            case "others":
-                waits = not self.going_on and self._reopen is not None
-                return waits and isinstance(self.source, LiveRun) and bool(self.source.out_of_stock)
-            case "remains":
-                left = self.source.remains if isinstance(self.source, LiveRun) else None
-                return left is not None and left.anything
-            case "change":
-                return not recorded and not self.going_on and failed
-            case "destroy":
-                wanted = failed or bool(self.source.guard)
-                return not recorded and not self.going_on and wanted and self.source.verb is Verb.APPLY
-            case "ask_model" | "watch":
-                succeeded = self.progress.finished is not None and not failed
-                return not recorded and succeeded and self.source.verb is Verb.APPLY
-            case "copy":
-                return bool(self.progress.failed) or self._failure is not None
-            case _:
-                return True
+        return self._ways.offer(action)
 
     @property
-    def _not_finished(self) -> bool:
-        finished = self.progress.finished
-        return self._failure is not None or (finished is not None and finished.outcome is not Outcome.SUCCEEDED)
+    def _ways(self) -> Ways:
+        return Ways(self.source, self.progress, self._failure, self.going_on, self._reopen is not None)
 
     def action_ask_model(self) -> None:
         """Go on to the prompt panel."""
@@ -333,7 +283,7 @@ class RunScreen(Screen[None]):
             source = run.with_other(stack, await stack.plan(run.verb))
         except McigError as error:
             self._failure = Failure.of(error)
-            self.end.tell(run, self.progress, self._failure)
+            self.end.tell(self._ways)
             return
         self._begin(source)
 
@@ -377,7 +327,7 @@ class RunScreen(Screen[None]):
             source = await self.source.again()
         except McigError as error:
             self._failure = Failure.of(error)
-            self.end.tell(self.source, self.progress, self._failure)
+            self.end.tell(self._ways)
             return
         self._begin(source)
 
@@ -406,6 +356,6 @@ class RunScreen(Screen[None]):
         )
         choices = (Choice("stay", "Stay", "primary"), Choice("stop", "Stop cleanly", "warning"))
         stop = await self.app.push_screen_wait(Question("Stop the run?", text, choices)) == "stop"
-        if stop and self._worker is not None:
+        if stop and self._worker is not None and not self._worker.is_cancelled:
             self._worker.cancel()
         return stop

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tui.leaving import LeavableModal
 
 NEEDED = Size(70, 20)
 """Columns and lines that the pages need."""
 
 
-class TooSmall(ModalScreen[None]):
+class TooSmall(LeavableModal[None]):
     """Covers everything until there is room again."""
 
     def compose(self) -> ComposeResult:

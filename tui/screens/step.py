@@ -11,14 +11,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
+from tui.leaving import LeavableModal
 from tui.progress import StepProgress
 from tui.step_text import as_content, original, step_sections
 
 
-class StepScreen(ModalScreen[None]):
+class StepScreen(LeavableModal[None]):
     """How a step goes, its error, request and response, and all it told; it stays up to date."""
 
     CSS_PATH = "question.tcss"

@@ -13,15 +13,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
+
+from tui.leaving import LeavableModal
 
 if TYPE_CHECKING:
     from backend.stockout import Alternative
 
 
-class StockOutScreen(ModalScreen["Alternative | None"]):
+class StockOutScreen(LeavableModal["Alternative | None"]):
     """Gives the alternative that was chosen, ``None`` for none."""
 
     CSS_PATH = "question.tcss"

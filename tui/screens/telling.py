@@ -7,11 +7,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
+from tui.leaving import LeavableModal
 
-class TellingScreen(ModalScreen[None]):
+
+class TellingScreen(LeavableModal[None]):
     """A titled text; ``copied`` is what its copy key gives."""
 
     CSS_PATH = "question.tcss"

@@ -13,11 +13,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.getters import query_one
-from textual.screen import Screen
 from textual.widgets import Footer, Label, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from backend.errors import McigError
+from tui.leaving import Leavable
 
 if TYPE_CHECKING:
     from backend.explain import Node
@@ -31,7 +31,7 @@ tree say what the cloud says of it, the usual cause and the way out. **r** looks
 """
 
 
-class WhyScreen(Screen[None]):
+class WhyScreen(Leavable[None]):
     """Shows the tree of one stack."""
 
     DEFAULT_CSS = """

@@ -17,17 +17,16 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Label, Static
 
 from backend.draft import Checked, Draft
-from backend.errors import McigError
 from backend.fields import PAGES, Page, page_of, problems_on
 from backend.kept import Kept, keep
 from backend.money import costs
-from backend.preflight.findings import Finding, Topic
 from backend.spec import GatewaySpec
+from tui.asking import Asking
+from tui.leaving import Leavable
 from tui.screens.choosing import ChoosingScreen
 from tui.screens.pages import views
 from tui.screens.pages.base import PageView
@@ -42,11 +41,7 @@ LOOK_AFTER_S = 0.6
 """Pause after that before the cloud is asked."""
 
 
-AGAIN = "f5 asks again; your answers are kept."
-"""What can be done where the cloud could not be asked."""
-
-
-class WizardScreen(Screen[None]):
+class WizardScreen(Leavable[None]):
     """All pages of one draft."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,6 +62,8 @@ class WizardScreen(Screen[None]):
     class Left(Message):
         """The wizard was left by the first page's Back; the draft is kept."""
 
+        screen: WizardScreen
+
     def __init__(self, session: Session, kept: Kept) -> None:
         super().__init__()
         self.session = session
@@ -75,11 +72,16 @@ class WizardScreen(Screen[None]):
         """Name of the page in front."""
         self.visited = set(kept.visited)
         self.checked = Checked(None)
-        self._found: dict[str, tuple[Finding, ...]] = {}
+        self._asking = Asking(session)
         self._timer: Timer | None = None
-        self.settled = False
-        """Whether the answers were read since the last change."""
+        self._changes = self._kept = 0
+        """Changes so far, and how many of them are on disk."""
         self._ready = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the answers were read and kept since the last change."""
+        return 0 < self._changes == self._kept
 
     @property
     def page(self) -> Page:
@@ -119,6 +121,7 @@ class WizardScreen(Screen[None]):
     # --- pages --------------------------------------------------------------------------------------------------------
 
     async def _open(self, name: str, problem: str = "") -> None:
+        self.workers.cancel_group(self, "check")  # it writes to the page that is about to go
         self.at, self._ready = name, False
         self.visited.add(name)
         holder = self.query_one("#holder")
@@ -138,12 +141,18 @@ class WizardScreen(Screen[None]):
         self.sub_title = self.page.title
         self.query_one("#side").set_class(view.WIDE, "-hidden")
         self._show()
-        view.tell(self._found.get(name, ()), "")
+        view.tell(self._asking.of(name), "")
         if problem:
             await view.focus_wrong(problem)
         else:
             view.focus_first()
         self.changed()
+
+    async def take(self, draft: Draft) -> None:
+        """Go on with other answers than those that were given here, as when GPUs were taken elsewhere."""
+        self.draft = draft
+        self._keep()
+        await self._open(self.at)
 
     def _neighbour(self, by: int) -> Page | None:
         index = PAGES.index(self.page) + by
@@ -167,7 +176,7 @@ class WizardScreen(Screen[None]):
         previous = self._neighbour(-1)
         if previous is None:
             self._keep()
-            self.post_message(self.Left())
+            self.post_message(self.Left(self))
         else:
             await self._open(previous.name)
 
@@ -187,8 +196,7 @@ class WizardScreen(Screen[None]):
     async def action_ask_again(self) -> None:
         """Ask the cloud once more, over new connections."""
         self.workers.cancel_group(self, "check")
-        self._found.clear()
-        await self.session.close_survey()
+        await self._asking.anew()
         self.changed()
 
     def action_pages(self) -> None:
@@ -203,10 +211,6 @@ class WizardScreen(Screen[None]):
 
     def commands(self) -> Iterable[SystemCommand]:
         """What the palette offers here."""
-        yield SystemCommand("Review the plan", "As soon as nothing is left to mend", self.action_review)
-        yield SystemCommand("Ask the cloud again", "The checks of this page once more", self.action_ask_again)
-        yield SystemCommand("Next page", "", self.action_next)
-        yield SystemCommand("Page before", "", self.action_back)
         for page in PAGES:
             if page.name in self.visited:
                 yield SystemCommand(f"Page: {page.title}", page.about, partial(self.jump, page.name))
@@ -242,13 +246,17 @@ class WizardScreen(Screen[None]):
     def _reached(self, event: Answer.Reached) -> None:
         self.query_one("#hint", Static).update(event.answer.field.help)
 
+    @on(PageView.Hinted)
+    def _hinted(self, event: PageView.Hinted) -> None:
+        self.query_one("#hint", Static).update(event.text)
+
     @on(PageView.Changed)
     def _page_changed(self) -> None:
         self.changed()
 
     def changed(self) -> None:
         """Read the answers anew once nobody has typed for a moment."""
-        self.settled = False
+        self._changes += 1
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(CHECK_AFTER_S, self._check)
@@ -258,37 +266,19 @@ class WizardScreen(Screen[None]):
         """Read the answers, keep them, and then ask the cloud."""
         import asyncio
 
+        changes = self._changes
         self.checked = await asyncio.to_thread(self.draft.check)
         if not self._ready:
             return
         self._show()
         await asyncio.to_thread(self._keep)
-        self.settled = True
+        self._kept = changes
         if self.checked.spec is None:
-            self.view.tell(self._found.get(self.at, ()), "the checks wait until this is mended")
+            self.view.tell(self._asking.of(self.at), "the checks wait until this is mended")
             return
         await asyncio.sleep(LOOK_AFTER_S)
         if self._ready:
-            await self._look(self.checked.spec)
-
-    async def _look(self, spec: GatewaySpec) -> None:
-        name, view = self.at, self.view
-        topics = [Topic(name) for name in self.page.topics]
-        found: dict[str, Finding] = {}
-        try:
-            view.tell(self._found.get(name, ()), "asking the cloud" if topics else "")
-            await view.look(spec)
-            if not topics:
-                return
-            survey = await self.session.survey(spec)
-            async for finding in survey.examine(spec, token=self.session.hugging_face(spec.target), topics=topics):
-                found[finding.id] = finding
-                view.tell(tuple(found.values()), "asking the cloud")
-            self._found[name] = tuple(found.values())
-            view.tell(self._found[name], "")
-        except McigError as error:
-            fix = f" Fix: {error.fix}" if error.fix else ""
-            view.tell(tuple(found.values()), f"could not ask the cloud: {error.message}.{fix} {AGAIN}")
+            await self._asking.about(self.page, self.checked.spec, self.view)
 
     def _show(self) -> None:
         problems = self.checked.problems

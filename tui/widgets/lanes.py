@@ -5,7 +5,6 @@ Invariant: a step's line stays where it is from the first frame to the last; its
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,19 +20,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.lane_text import SIGNS, fit, notes, over, taken
 from tui.progress import Lane, Progress, State, StepProgress
-from tui.style import clock, elapsed
 
-SIGNS = {
-    State.WAITING: "·",
-    State.RUNNING: "▸",
-    State.DONE: "✓",
-    State.UNCHANGED: "=",
-    State.FAILED: "✗",
-    State.SKIPPED: "○",
-    State.STOPPED: "■",
-}
-"""The sign of each state; the word beside it says the same."""
 NARROWEST = 26
 """Columns that a lane has at least."""
 _WORD = 8
@@ -87,7 +76,7 @@ class Lanes(ScrollView, can_focus=True):
     def tick(self) -> None:
         """Draw again the lines that have changed, and only those."""
         room, lanes = self._room, self._progress.lanes
-        self._told = {lane.name: self._notes(lane, self._column - 4) for lane in lanes} if room else {}
+        self._told = {lane.name: notes(lane, self._column - 4, room) for lane in lanes} if room else {}
         top, height = self.scroll_offset.y, self.size.height
         drawn = [self._content(y, top, height - room) for y in range(height)]
         if len(drawn) != len(self._drawn):
@@ -102,12 +91,12 @@ class Lanes(ScrollView, can_focus=True):
         """What stands on a line, for telling whether it has changed."""
         lanes = self._progress.lanes
         if y == 0:
-            return tuple(_over(lane) for lane in lanes)
+            return tuple(over(lane) for lane in lanes)
         if y >= notes_from:
             return tuple(lines[y - notes_from] for lines in self._told.values() if y - notes_from < len(lines))
         rows = (lane.steps[y - 1 + top] for lane in lanes if y - 1 + top < len(lane.steps))
         here = self.cursor[0] if self.cursor[1] == y - 1 + top else None
-        return (here, *((step.state, self._time(step)) for step in rows))
+        return (here, *((step.state, taken(step, self._now())) for step in rows))
 
     def show(self, progress: Progress, now: Callable[[], datetime]) -> None:
         """Show a run from its beginning."""
@@ -225,7 +214,7 @@ class Lanes(ScrollView, can_focus=True):
         return min(spare, _NOTES) if spare > 0 else 0
 
     def _heading(self, lane: Lane, width: int) -> list[Segment]:
-        count = f"{_over(lane)}/{len(lane.steps)}"
+        count = f"{over(lane)}/{len(lane.steps)}"
         name = f" {lane.name}"
         cluster = f" {lane.cluster}" if cell_len(f"{name} {lane.cluster}") < width - len(count) - 3 else ""
         rest = width - cell_len(name + cluster) - 2
@@ -242,7 +231,7 @@ class Lanes(ScrollView, can_focus=True):
         here = self.cursor == (number, row)
         state, roomy = self._style(str(step.state)), width >= _ROOMY
         name_width = width - 1 - 3 - 1 - _WORD - (_TIME if roomy else 0)
-        time = self._time(step)
+        time = taken(step, self._now())
         plain = self._style("quiet") if step.state in {State.WAITING, State.UNCHANGED} else RichStyle()
         told = [
             Segment("›" if here else " ", state),
@@ -255,48 +244,13 @@ class Lanes(ScrollView, can_focus=True):
             told = list(Segment.apply_style(told, post_style=self._style("cursor")))
         return [*told, Segment(" ")]
 
-    def _time(self, step: StepProgress) -> str:
-        lasted = step.lasted_s(self._now())
-        if lasted is None or step.state in {State.UNCHANGED, State.SKIPPED}:
-            return ""
-        return clock(lasted) if step.state is State.RUNNING or lasted >= 100 else elapsed(lasted)
-
     def _note(self, lane: Lane, line: int, width: int) -> list[Segment]:
         told = self._told.get(lane.name, [])
         text = f"   {told[line]}" if line < len(told) else ""
         return [Segment(set_cell_size(text, width), self._style("quiet"))]
-
-    def _notes(self, lane: Lane, width: int) -> list[str]:
-        """What the lane's running steps wait for, as lines that fit; the longest steps first."""
-        running = sorted((step for step in lane.steps if step.state is State.RUNNING and step.notes), key=_weight)
-        told = [f"{lane.short(step.facts.resource)}: {' '.join(step.notes[-1][1].split())}" for step in running]
-        if not told:
-            return []
-        each = max(self._room // len(told), 1)
-        if len(told) > self._room:
-            told = [*told[: self._room - 1], f"and {len(told) - self._room + 1} more"]
-        return [line for text in told for line in _wrapped(text, width, each)]
 
     def _style(self, name: str) -> RichStyle:
         found = self.get_component_rich_style(f"lanes--{name}")
         if name == "cursor":
             return RichStyle(bgcolor=found.bgcolor, bold=found.bold)
         return RichStyle(color=found.color, bold=found.bold)
-
-
-def _weight(step: StepProgress) -> float:
-    return -step.facts.estimate_s
-
-
-def _over(lane: Lane) -> int:
-    return sum(step.state not in {State.WAITING, State.RUNNING} for step in lane.steps)
-
-
-def _wrapped(text: str, width: int, most: int) -> list[str]:
-    lines = textwrap.wrap(text, width, subsequent_indent="  ") or [""]
-    return lines if len(lines) <= most else [*lines[: most - 1], fit(f"{lines[most - 1]} …{lines[most]}", width)]
-
-
-def fit(text: str, width: int) -> str:
-    """The text in exactly so many columns, cut with an ellipsis where it is longer."""
-    return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, max(width - 1, 0)) + "…"

@@ -20,9 +20,9 @@ from textual.strip import Strip
 
 from backend.engine.events import Action, Verb
 from backend.engine.plan import Plan, PlannedStep
+from tui.lane_text import fit
 from tui.plan_text import lanes
 from tui.style import SHARED, money, span
-from tui.widgets.lanes import fit
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.DELETE: "-", Action.NO_OP: "="}
 _USUAL, _COST = 17, 10

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
+from textual.widgets.text_area import Selection
 
 
 class PromptEntry(TextArea):
@@ -26,6 +28,7 @@ class PromptEntry(TextArea):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
+        self._untouched = text
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
@@ -34,6 +37,14 @@ class PromptEntry(TextArea):
             self.post_message(self.Submitted(self.text))
             return
         await super()._on_key(event)
+
+    def action_copy(self) -> None:
+        """Copy what is selected, once; a prompt that nobody has touched is not in the way of leaving."""
+        if self.text == self._untouched:
+            raise SkipAction
+        super().action_copy()
+        self.selection = Selection.cursor(self.cursor_location)
+        self.notify("Copied; ctrl+c once more leaves.")
 
     def action_line(self) -> None:
         """Begin a new line."""

@@ -14,6 +14,7 @@ from textual.widgets import Button, Static
 
 from backend.engine.events import Failure, Outcome, Verb
 from tui.progress import Progress
+from tui.run_ways import Ways
 from tui.runs import LiveRun, RecordedRun, RunSource
 from tui.style import elapsed
 
@@ -51,23 +52,13 @@ class RunEnd(Vertical):
         """Say what is done before another try."""
         self.said.update(f"… {said}")
 
-    def tell(self, source: RunSource, progress: Progress, failure: Failure | None) -> None:
+    def tell(self, ways: Ways) -> None:
         """Say how it ended and offer what can be done now."""
-        self.said.update("\n".join([*_mind(source), _sentence(source, progress, failure)]))
-        recorded, finished = isinstance(source, RecordedRun), progress.finished
-        good = failure is None and finished is not None and finished.outcome is Outcome.SUCCEEDED
-        self.set_class(good, "-good")
-        ways = {
-            "ask_model": good and not recorded and source.verb is Verb.APPLY,
-            "others": isinstance(source, LiveRun) and bool(source.out_of_stock),
-            "remains": isinstance(source, LiveRun) and source.remains is not None and source.remains.anything,
-            "retry": recorded or not good,
-            "change": not good and not recorded,
-            "destroy": (not good or bool(source.guard)) and not recorded and source.verb is Verb.APPLY,
-            "leave": True,
-        }
-        for name, offered in ways.items():
-            self.query_one(f"#{name}", Button).display = offered
+        self.said.update("\n".join([*_mind(ways.source), _sentence(ways.source, ways.progress, ways.failure)]))
+        self.set_class(ways.succeeded, "-good")
+        for button in self.query(Button):
+            button.display = ways.offer(button.id or "")
+        recorded = isinstance(ways.source, RecordedRun)
         self.query_one("#retry", Button).label = "Play again (r)" if recorded else "Retry (r)"
         self.display = True
 

@@ -31,17 +31,27 @@ class BalancingView(PageView):
 def picture(spec: GatewaySpec) -> str:
     """How the nearest region fills up, where the next one begins, and what that means for this set-up."""
     near, far = spec.targets[0], spec.targets[1]
+    servers = spec.replicas(near)
     if spec.balancing.mode is BalancingMode.CUSTOM_METRICS:
         percent = spec.balancing.max_utilization_percent or 0
         full = round(WIDTH * percent / 100)
-        below = f"{percent} % of the KV cache"
-        share = full
+        line = f"{percent} %"
+        means = (
+            f"Once the {servers} model servers in {near.region} have {percent} % of their KV cache in use, new requests "
+            f"go to {far.region}. Long prompts fill it sooner than short ones. A burst runs over the line for some "
+            "seconds, until the metrics have come."
+        )
     else:
         each = spec.balancing.max_in_flight_requests_per_endpoint or 0
-        share = full = round(WIDTH * 0.7)
-        below = f"{each} × {spec.replicas(near)} servers = {each * spec.replicas(near)} requests at once"
+        full = round(WIDTH * 0.7)
+        line = f"{each * servers} requests"
+        means = (
+            f"{servers} model servers in {near.region} take {each} requests each at one time; the next one goes to "
+            f"{far.region} at once. A long request counts like a short one."
+        )
     name = max(len(near.region), len(far.region))
-    first = f"{near.region:<{name}}  {'█' * share}{'░' * (WIDTH - share)}"
-    mark = f"{'':<{name}}  {' ' * max(0, full - 1)}▲ {below}"
-    second = f"{far.region:<{name}}  {'▒' * max(1, (WIDTH - full) // 2)}{'░' * (WIDTH - max(1, (WIDTH - full) // 2))}"
-    return f"{first}\n{mark}\n{second}  spills over"
+    over = max(1, (WIDTH - full) // 2)
+    first = f"{near.region:<{name}}  {'█' * full}{'░' * (WIDTH - full)}"
+    mark = f"{'':<{name}}  {' ' * max(0, full - 1)}▲ {line}"
+    second = f"{far.region:<{name}}  {'▒' * over}{'░' * (WIDTH - over)}  spills over"
+    return f"{first}\n{mark}\n{second}\n\n{means}"

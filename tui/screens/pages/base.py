@@ -43,6 +43,12 @@ class PageView(VerticalScroll, can_focus=False):
 
         page: PageView
 
+    @dataclass
+    class Hinted(Message):
+        """There is something to say of what was reached on the page."""
+
+        text: str
+
     def __init__(self, page: Page, draft: Draft, session: Session) -> None:
         super().__init__(id="page")
         self.page = page
@@ -56,7 +62,7 @@ class PageView(VerticalScroll, can_focus=False):
         yield from self.head()
         yield from self._answers(field for field in self.page.fields if not field.advanced)
         yield from self.tail()
-        yield Findings(brief=True, id="findings")
+        yield Findings(id="findings")
         if any(field.advanced for field in self.page.fields):
             yield Collapsible(title="More, usually left as it is", collapsed=True, id="more")
 

@@ -30,6 +30,7 @@ class ModelView(PageView):
                 password=True,
                 compact=True,
                 max_length=200,
+                select_on_focus=False,
                 placeholder=f"found in {source}" if source else "hf_…",
                 id="token",
                 tooltip=WHERE_FROM,

@@ -32,9 +32,11 @@ class NetworkView(PageView):
             )
             self.query_one("#ranges", Static).update(told)
             return
-        lines = [f"{network.name} is a VPC in {'auto' if network.auto else 'custom'} mode"]
+        lines = [f"{network.name}: a VPC in {'auto' if network.auto else 'custom'} mode"]
         for cluster in spec.targets:
             lines += _region(network, cluster.region, str(proposed.get(cluster.region, "")))
+        if any(line.endswith("free") for line in lines):
+            lines.append("The answer `auto` takes the free ranges.")
         self.query_one("#ranges", Static).update("\n".join(lines))
 
 
@@ -44,8 +46,8 @@ def _region(network: NetworkOffer, region: str, proposed: str) -> Iterable[str]:
     proxy = next((one for one in here if one.proxy_only), None)
     yield f"{region:<19} nodes {ordinary or 'none'}"
     if proxy is not None:
-        yield f"{'':<19} proxies {proxy.range}: {proxy.name} is there already" + (
-            " and is used" if proxy.purpose == "GLOBAL_MANAGED_PROXY" else f", but for {proxy.purpose}"
-        )
+        used = proxy.purpose == "GLOBAL_MANAGED_PROXY"
+        yield f"{'':<19} {'proxies' if used else '✗ there'} {proxy.range}"
+        yield f"{'':<19} {proxy.name}: {'there already, and used' if used else f'for {proxy.purpose}'}"
     elif proposed:
-        yield f"{'':<19} proxies {proposed}, free: auto takes it"
+        yield f"{'':<19} proxies {proposed}, free"

@@ -167,7 +167,7 @@ class RegionsView(PageView):
             Content.styled(mark, style),
             Content.styled(region, "bold" if chosen else ""),
             Content(letters),
-            Content(f"{price:.2f}".rjust(6)) if price is not None else Content.styled("     ?", "$faint"),
+            Content(f"{price:.2f}".rjust(6)) if price is not None else Content.styled("     ?", "$quiet"),
             quota(offer, BAR),
             _room(offer),
         ]
@@ -182,6 +182,12 @@ class RegionsView(PageView):
             self.draft.choose_region(region, zones=(offer.zones if offer else ()) or (place.zones if place else ()))
         self._fill()
         self.post_message(self.Changed(self))
+
+    @on(DataTable.RowHighlighted)
+    def _reached(self, event: DataTable.RowHighlighted) -> None:
+        region = str(event.row_key.value)
+        if (offer := self._offers.get(region)) is not None:
+            self.post_message(self.Hinted(_in_words(offer)))
 
     @on(RegionTable.ConfigWanted)
     def _config_wanted(self) -> None:
@@ -222,11 +228,25 @@ class RegionsView(PageView):
 
 
 def _room(offer: RegionOffer | None) -> Content:
+    """Whether the pool fits, and what Google says of free Spot machines."""
     if offer is None:
-        return Content.styled("", "$quiet")
+        return Content("")
     if offer.fits is False:
         return Content.styled("✗ no room", "$text-error")
-    said = f"spot {offer.capacity}" if offer.capacity else ""
-    if offer.fits:
-        return Content.assemble(("✓ fits", "$text-success"), (f" {said}" if said else "", "$quiet"))
-    return Content.styled(said, "$quiet")
+    said = offer.capacity or ""
+    if said and said != "likely":
+        return Content.styled(f"! {said}", "$text-warning")
+    if offer.fits is None:
+        return Content.styled(said, "$quiet")
+    return Content.assemble(("✓ fits", "$text-success"), (f", {said}" if said else "", "$quiet"))
+
+
+def _in_words(offer: RegionOffer) -> str:
+    """The price with its day, and what Google says of free Spot machines: what the table has no room for."""
+    price, day = offer.usd_per_hour, offer.price_date
+    told = "price unknown" if price is None else f"${price:.2f}/h for all of its machines"
+    told += f", as of {day}" if price is not None and day else ""
+    parts = [told, f"room for {offer.free:g} more GPUs" if offer.free is not None else "quota not known"]
+    if offer.capacity:
+        parts.append(f"free Spot machines are {offer.capacity}")
+    return f"{offer.region}: {'; '.join(parts)}."

@@ -26,7 +26,14 @@ class TimeoutsView(PageView):
         """The expectation that the timeout is reckoned from."""
         with Horizontal(classes="line"):
             yield Label("99 of 100 take", classes="label")
-            yield Input(placeholder="seconds, if you know", compact=True, max_length=6, restrict=r"[0-9.]*", id="p99")
+            yield Input(
+                placeholder="seconds, if you know",
+                compact=True,
+                max_length=6,
+                restrict=r"[0-9.]*",
+                select_on_focus=False,
+                id="p99",
+            )
             yield Label("s", classes="unit")
 
     def tail(self) -> Iterable[Widget]:
