@@ -8,7 +8,6 @@ field's path and in the same words as for a file; the Hugging Face token has no 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +65,7 @@ class Draft:
     def check(self) -> Checked:
         """Read the answers as a specification; tells every problem at once."""
         try:
-            return Checked(spec_yaml.load(json.dumps(self.data), "draft"))
+            return Checked(spec_yaml.check(self.data, "draft"))
         except SpecError as error:
             return Checked(None, error.problems)
 

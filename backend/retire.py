@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from backend.engine.events import Action, Verb
-from backend.engine.plan import graph
+from backend.engine.graph import graph
 from backend.engine.resource import About, Note, Resource, ResourceId, Step
 from backend.errors import UsageError
 from backend.places import Places, write_private

@@ -28,7 +28,15 @@ def load(text: str, file: str, *, name: str | None = None, settings: Sequence[st
 
     ``name`` is the stack's name where the text gives none; ``settings`` are ``path=value`` overrides.
     """
-    tree = yaml_tree.read(text, file)
+    return _specification(yaml_tree.read(text, file), file, name=name, settings=settings)
+
+
+def check(data: Any, source: str) -> GatewaySpec:
+    """Read answers that are plain data; raises ``SpecError`` with all problems, which name ``source``."""
+    return _specification(yaml_tree.known(data, source), source)
+
+
+def _specification(tree: Tree, file: str, *, name: str | None = None, settings: Sequence[str] = ()) -> GatewaySpec:
     if not tree.problems and not isinstance(tree.data, dict):
         tree = Tree(None, {}, (Problem("", "a specification is a block of keys, as in `name: my-stack`", f"{file}:1"),))
     if not isinstance(tree.data, dict):

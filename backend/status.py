@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.address import Address
 from backend.engine.events import Action
-from backend.engine.plan import Late, Plan, PlannedStep
+from backend.engine.observe import Unanswered
+from backend.engine.plan import Plan, PlannedStep
 from backend.errors import Unavailable
 from backend.money import HOURS_PER_DAY, Spent
 from backend.spec import GatewaySpec, Guard, Target
@@ -105,7 +106,7 @@ def unread(plan: Plan, spec: GatewaySpec) -> str:
         if isinstance(error, Unavailable):
             name = next((one.name for one in spec.clusters if one.name in error.message), "")
             said.setdefault(name, f"{error.message} ({error.cause})" if error.cause else error.message)
-        elif isinstance(error, Late):
+        elif isinstance(error, Unanswered):
             name = _asked(error.resource, plan, spec)
             said.setdefault(name, f"{name}: {error}")
     return "; ".join(said.values())

@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
 from backend.clients import Clients
@@ -16,14 +18,34 @@ from backend.emulator.server import Emulator
 from backend.spec import GatewaySpec
 from tests.warm.client import Warm
 
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
+"""How long an example takes says something of what else the machine does, and nothing of what is tested."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes long in real time, unless all is asked for."""
-    if os.environ.get("MCIG_TESTS") == "all":
-        return
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Where workers share the tests (``-n``), keep those together that share a world: it is then made once."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadgroup"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long in real time, unless all is asked for; name the groups of ``pytest_cmdline_main``."""
+    long_too = os.environ.get("MCIG_TESTS") == "all"
     for item in items:
-        if item.get_closest_marker("long"):
+        if item.get_closest_marker("long") and not long_too:
             item.add_marker(pytest.mark.skip(reason="takes long in real time; set MCIG_TESTS=all"))
+        elif getattr(config.option, "dist", "") == "loadgroup" and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether a test uses something that is made once for its file."""
+    found: dict[str, Any] = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    return any(made[-1].scope == "module" and made[-1].baseid for name, made in found.items() if name != "forked")
 
 
 @pytest.fixture

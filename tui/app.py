@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from textual import work
 from textual.screen import Screen
 
-from backend.errors import UsageError
 from tui.full_screen import FullScreen
 from tui.looks import EVERY_S
 from tui.screens.home import HomeScreen
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from tui.screens.review import ReviewScreen
     from tui.screens.run import RunScreen
     from tui.screens.wizard import WizardScreen
-
-REHEARSAL, SETUP = "rehearsal", "two-region-h100"
-"""Presets that the two first ways begin with."""
-
 
 GENERAL = """\
 **mcig** sets up a GKE multi-cluster Inference Gateway: the same model in two or more regions, and one gateway in front
@@ -90,69 +85,24 @@ class McigApp(FullScreen):
     @work(exclusive=True, group="way")
     async def on_home_screen_chosen(self, event: HomeScreen.Chosen) -> None:
         """Take a way on."""
-        import asyncio
+        from tui import ways
 
         if event.way == "stack":
             await self._stack(event.stack)
-            return
-        reference = {"rehearse": REHEARSAL, "setup": SETUP}.get(event.way)
-        if event.way == "preset":
-            reference = await self._choose_preset()
-            if reference is None:
-                return
-        kept = await asyncio.to_thread(self._begin, reference)
-        if kept is not None:
+        elif (kept := await ways.draft_for(self, self.session, event.way)) is not None:
             self._wizard(kept)
-
-    def _begin(self, reference: str | None) -> Kept | None:
-        """The draft to go on with, or a new one from a preset; in a thread, because the models are imported here."""
-        from backend import kept, presets
-        from backend.draft import Draft
-        from tui.keeping import complain
-
-        if reference is None:
-            return kept.read(self.session.places)
-        try:
-            source = presets.find(reference, self.session.places)
-            spec = presets.load(source, self.session.settings)
-        except UsageError as error:
-            self.call_from_thread(complain, self, error)
-            return None
-        return kept.Kept(Draft.of(spec))
-
-    async def _choose_preset(self) -> str | None:
-        from backend import presets
-        from tui.screens.choosing import ChoosingScreen
-
-        found = [
-            (source.name, source.name, source.description or ("your own" if source.kind == "user preset" else ""))
-            for source in presets.presets(self.session.places)
-        ]
-        return await self.push_screen_wait(ChoosingScreen("Begin with which answers?", found))
 
     async def _stack(self, name: str) -> None:
-        from tui.screens.choosing import ChoosingScreen
+        from tui import ways
 
-        ways = [
-            ("watch", "Watch", "Where traffic goes, what is full and what is broken, as it happens."),
-            ("apply", "Continue or check", "Look at the cloud and show what is still to be done."),
-            ("ask", "Ask the model", "Send prompts through the gateway's addresses."),
-            ("change", "Change the answers", "Open the pages with this stack's answers."),
-            ("destroy", "Destroy", "Review what would be taken away; nothing goes before you say so."),
-        ]
-        chosen = await self.push_screen_wait(ChoosingScreen(f"Stack {name}", ways))
-        if chosen is None:
-            return
-        import asyncio
-
-        kept = await asyncio.to_thread(self._begin, name)
-        if kept is None:
+        purpose = await ways.purpose_of(self, name)
+        if purpose is None or (kept := await ways.read(self, self.session, name)) is None:
             return
         spec = kept.draft.check().spec
-        if chosen == "change" or spec is None:
+        if purpose == "change" or spec is None:
             self._wizard(kept)
         else:
-            self._connect(spec, chosen)
+            self._connect(spec, purpose)
 
     # --- wizard and review --------------------------------------------------------------------------------------------
 

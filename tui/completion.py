@@ -41,21 +41,21 @@ def answer(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
     """Answer a shell's question, which is in the environment, and end the process."""
     import argcomplete
 
-    _attach(parser, _offers(environ))
+    _attach(parser, offers(environ))
     argcomplete.autocomplete(parser, always_complete_options=False)
 
 
-def _attach(parser: argparse.ArgumentParser, offers: Mapping[str, Callable[..., Offers]]) -> None:
+def _attach(parser: argparse.ArgumentParser, by_name: Mapping[str, Callable[..., Offers]]) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public way to go through what was added
         if isinstance(action.choices, dict):
             for name, command in action.choices.items():
-                own = offers.get(f"name of {name}")
-                _attach(command, offers if own is None else {**offers, "name": own})
-        elif action.dest in offers:
-            action.completer = offers[action.dest]  # type: ignore[attr-defined]
+                own = by_name.get(f"name of {name}")
+                _attach(command, by_name if own is None else {**by_name, "name": own})
+        elif action.dest in by_name:
+            action.completer = by_name[action.dest]  # type: ignore[attr-defined]
 
 
-def _offers(environ: Mapping[str, str]) -> dict[str, Callable[..., Offers]]:
+def offers(environ: Mapping[str, str]) -> dict[str, Callable[..., Offers]]:
     """Offers by the name of what is asked for."""
     from argcomplete.completers import DirectoriesCompleter, FilesCompleter
 

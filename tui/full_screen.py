@@ -16,8 +16,10 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from tui.interrupts import INTERRUPTED
+from tui.leaving import Leavable
 from tui.screens.small import TooSmall
 from tui.themes import DEFAULTS, THEMES
 
@@ -45,7 +47,7 @@ class FullScreen(App[int]):
         """``pictures`` is the folder that pictures of the screen are kept in."""
         super().__init__()
         self.pictures = pictures
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         """What of mcig itself ended it; ``None`` where it was left."""
         for theme in THEMES:
             self.register_theme(theme)
@@ -59,7 +61,7 @@ class FullScreen(App[int]):
         return code
 
     def _handle_exception(self, error: Exception) -> None:
-        self.fault = self.fault or error
+        self.fault = self.fault or (error.error if isinstance(error, WorkerFailed) else error)
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
@@ -111,9 +113,18 @@ class FullScreen(App[int]):
             if active.binding.description and not active.binding.system and active.binding.tooltip
         }
 
+    async def action_quit(self) -> None:
+        """Leave; what is under way is asked about first."""
+        self._end(None)
+
     def action_interrupt(self) -> None:
-        """Leave as a command does that was interrupted."""
-        self.exit(INTERRUPTED)
+        """Leave as a command does that was interrupted; what is under way is asked about first."""
+        self._end(INTERRUPTED)
+
+    def _end(self, code: int | None) -> None:
+        open_ones = [screen for screen in self.screen_stack if isinstance(screen, Leavable)]
+        if not any(screen.holds(lambda: self.exit(code)) for screen in open_ones):
+            self.exit(code)
 
     def action_next_theme(self) -> None:
         """The next of mcig's own themes."""

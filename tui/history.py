@@ -91,7 +91,7 @@ class History:
         self._pods: dict[tuple[str, str], Series] = {}
 
     def take(self, snapshot: Snapshot) -> None:
-        """Add a snapshot; Pods that are gone are forgotten."""
+        """Add a snapshot; Pods that are gone are forgotten, and those of a cluster that cannot be seen are unknown."""
         at = snapshot.at.timestamp()
         for cluster in snapshot.clusters:
             for measure in MEASURES.values():
@@ -99,6 +99,9 @@ class History:
             for pod in cluster.pods:
                 self.of_pod(cluster.name, pod).add(at, pod.kv_cache)
         seen = {cluster.name: {pod.name for pod in cluster.pods} for cluster in snapshot.clusters if not cluster.reason}
+        for (name, _), series in self._pods.items():
+            if name not in seen:
+                series.add(at, None)
         for key in [key for key in self._pods if key[0] in seen and key[1] not in seen[key[0]]]:
             del self._pods[key]
 

@@ -7,6 +7,7 @@ the screen below along.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.await_complete import AwaitComplete
@@ -36,6 +37,11 @@ class Leavable(Screen[ScreenResultType]):
         if self.going:
             worker.cancel()
         return worker
+
+    def holds(self, then: Callable[[], object]) -> bool:
+        """Whether something is under way here that is asked about first; ``then`` follows once that was ended."""
+        del then
+        return False
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Leave with everything in front of it; nothing where it was left before."""

@@ -122,6 +122,9 @@ def _gateway(snapshot: Snapshot) -> Content:
         words = ", ".join(f"not {one.type.rpartition('/')[2]}" for one in wrong or unknown)
         lines.append(Content.assemble((f"{sign} ", style), (name, ""), (f"  {words}", "$quiet")))
         lines += [Content.assemble(("  ", ""), (one.message or one.reason, "$quiet")) for one in wrong]
+    if gateway.objectives:
+        priorities = ", ".join(f"{name} with priority {number}" for name, number in gateway.objectives.items())
+        lines.append(_fact("objectives", priorities))
     return Content("\n").join(lines) if lines else Content.styled("nothing is said of the gateway", "$quiet")
 
 
@@ -131,4 +134,4 @@ def _shorter(text: str) -> str:
 
 
 def _fact(name: str, value: str) -> Content:
-    return Content.assemble((f"{name:<7}", "$quiet"), value)
+    return Content.assemble((f"{name:<6} ", "$quiet"), value)

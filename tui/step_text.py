@@ -23,6 +23,8 @@ _SLOW = {
     "export": " An export waits for the fleet to see the pool in every cluster.",
 }
 """What steps of a kind wait for when they are late."""
+_LISTS = {"change", "changes", "result"}
+"""Labels of lines that belong together."""
 Line = tuple[str, str]
 """(label, text); an empty label continues or stands for itself."""
 
@@ -110,8 +112,13 @@ def _standing(step: StepProgress, now: datetime, speed: float | None) -> str:
 
 
 def as_content(lines: Iterable[Line]) -> Content:
-    """The lines with their labels, for a widget that wraps them."""
-    told = [Content.assemble((f"{label} ", "$quiet"), said) if label else Content(said) for label, said in lines]
+    """The lines with their labels, for a widget that wraps them; lists have theirs once."""
+    told, before = [], ""
+    for label, said in lines:
+        repeated = label in _LISTS and label == before
+        head = "  " if repeated else f"{label} " if label else ""
+        told.append(Content.assemble((head, "$quiet"), said))
+        before = label
     return Content("\n").join(told)
 
 

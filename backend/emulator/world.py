@@ -31,8 +31,8 @@ _FORMAT = 1
 _TABLES = (
     "addresses", "backendServices", "clusters", "faults", "features", "firewalls", "forwardingRules", "healthChecks",
     "iam", "machines", "memberships", "networkEndpointGroups", "networks", "operations", "preempted",
-    "quotaPreferences", "quotas", "services", "settings", "subnetworks", "targetHttpProxies", "timers", "told",
-    "urlMaps",
+    "quotaPreferences", "quotas", "services", "settings", "subnetworkChanges", "subnetworks", "targetHttpProxies",
+    "timers", "told", "urlMaps",
 )  # fmt: skip
 
 Json = dict[str, Any]

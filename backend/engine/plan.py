@@ -7,33 +7,18 @@ plan.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from backend.engine.durations import NOTHING, Duration, last_end
 from backend.engine.events import Action, Verb
+from backend.engine.graph import graph, stable_order
+from backend.engine.observe import Unseen, observe
 from backend.engine.resource import About, Resource, ResourceId, Step
 
 LEFT_OUT = "left out by --only"
 """Reason of a step that is not carried out because another one was asked for alone."""
-
-Graph = Mapping[ResourceId, frozenset[ResourceId]]
-"""For each resource, those that must be done before it."""
-
-
-class Late(Exception):
-    """A resource that was not seen in the time that there was for it."""
-
-    def __init__(self, resource: ResourceId, limit_s: float) -> None:
-        super().__init__(f"no answer within {limit_s:g} s")
-        self.resource = resource
-
-
-class GraphError(ValueError):
-    """The declared resources do not form a graph that could be carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +53,6 @@ class PlannedStep:
             return NOTHING
         usual = self.about.estimate_s
         return Duration(usual, max(usual, self.about.estimate_p90_s or 0.0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Unseen:
-    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,73 +143,6 @@ class Plan:
         }
 
 
-def graph(resources: Sequence[Resource[Any]], verb: Verb) -> Graph:
-    """Order the resources for a verb; raises ``GraphError`` for unknown names, duplicates and cycles."""
-    known = {resource.id for resource in resources}
-    if len(known) != len(resources):
-        raise GraphError("two resources have the same id")
-    forward = {resource.id: resource.depends_on | _parent(resource) for resource in resources}
-    unknown = sorted(
-        f"{resource.id} -> {name}"
-        for resource in resources
-        for name in (forward[resource.id] | resource.delete_after) - known
-    )
-    if unknown:
-        raise GraphError(f"unknown resources: {', '.join(unknown)}")
-    edges: Graph = forward
-    if verb is Verb.DESTROY:
-        backward: dict[ResourceId, set[ResourceId]] = {
-            resource.id: set(resource.delete_after) for resource in resources
-        }
-        for later, befores in forward.items():
-            for before in befores:
-                backward[before].add(later)
-        edges = {name: frozenset(befores) for name, befores in backward.items()}
-    try:
-        TopologicalSorter(edges).prepare()
-    except CycleError as error:
-        raise GraphError(f"a cycle: {' -> '.join(error.args[1])}") from error
-    return edges
-
-
-async def observe(
-    resources: Sequence[Resource[Any]],
-    *,
-    parallel: int = 32,
-    passing: tuple[type[Exception], ...] = (),
-    limit_s: float | None = None,
-) -> dict[ResourceId, Any]:
-    """Look at everything side by side; what lives inside something absent is absent without asking.
-
-    What lives inside something and takes longer than ``limit_s`` is left unseen, as ``Late``.
-    """
-    by_id = {resource.id: resource for resource in resources}
-    bound = asyncio.Semaphore(parallel)
-    looks: dict[ResourceId, asyncio.Task[Any]] = {}
-
-    async def look(resource: Resource[Any]) -> Any:
-        if resource.within is not None and ((home := await looks[resource.within]) is None or type(home) is _Unseen):
-            return home
-        async with bound:
-            try:
-                async with asyncio.timeout(None if resource.within is None else limit_s) as limit:
-                    return await resource.observe()
-            except passing as error:
-                return _Unseen(error)
-            except TimeoutError:
-                if not limit.expired() or limit_s is None:
-                    raise
-                return _Unseen(Late(resource.id, limit_s))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for name in _parents_first(by_id):
-                looks[name] = group.create_task(look(by_id[name]), name=f"observe {name}")
-    except BaseExceptionGroup as failures:
-        raise _first(failures) from failures
-    return {name: task.result() for name, task in looks.items()}
-
-
 async def plan(
     resources: Sequence[Resource[Any]],
     verb: Verb,
@@ -249,11 +162,11 @@ async def plan(
     order = [resource.id for resource in resources]
     actions: dict[ResourceId, PlannedStep] = {}
     moved: set[ResourceId] = set()
-    for name in _stable_order(edges, order):
+    for name in stable_order(edges, order):
         resource, seen = by_id[name], observed[name]
         after = edges[name]
         upstream_moves = any(before in moved for before in after)
-        unseen = seen.error if type(seen) is _Unseen else None
+        unseen = seen.error if type(seen) is Unseen else None
         if unseen is None and resource.only_after_change:
             unseen = next((actions[before].unseen for before in sorted(after) if actions[before].unseen), None)
         if unseen is not None:
@@ -272,33 +185,3 @@ async def plan(
         drifted = seen is not None and step.action in {Action.UPDATE, Action.REPLACE}
         actions[name] = PlannedStep(step, after, resource.about, drifted, present=seen is not None)
     return Plan(verb, tuple(actions.values()))
-
-
-def _parent(resource: Resource[Any]) -> frozenset[ResourceId]:
-    return frozenset() if resource.within is None else frozenset({resource.within})
-
-
-def _parents_first(by_id: Mapping[ResourceId, Resource[Any]]) -> Iterable[ResourceId]:
-    return TopologicalSorter({name: _parent(resource) for name, resource in by_id.items()}).static_order()
-
-
-def _stable_order(edges: Graph, declared: Sequence[ResourceId]) -> list[ResourceId]:
-    """Sort by dependency, and among equals in the order of declaration."""
-    position = {name: index for index, name in enumerate(declared)}
-    sorter = TopologicalSorter(edges)
-    sorter.prepare()
-    ordered: list[ResourceId] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=position.__getitem__)
-        ordered.extend(ready)
-        sorter.done(*ready)
-    return ordered
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first real error of a group, so that callers see it and not the group."""
-    for failure in failures.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            return _first(failure)
-        return failure
-    return failures

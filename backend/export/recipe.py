@@ -77,7 +77,10 @@ class Recipe:
         return found
 
 
-class _Dumper(yaml.SafeDumper):
+_Fastest: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Fastest):  # type: ignore[misc]
     """YAML as people write it: texts of several lines as blocks, nothing by reference."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -86,7 +89,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return node
 
 
 _Dumper.add_representer(str, _text)

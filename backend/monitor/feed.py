@@ -52,6 +52,7 @@ class Feed:
         self._last: Snapshot | None = None
         self._traffic: dict[str, _Traffic] = {}
         self._pods: dict[str, dict[str, PodSnapshot]] = {}
+        self._drifted: dict[str, str] = {}
 
     def take(self, snapshot: Snapshot) -> list[Happening]:
         """Take the next snapshot and give what happened since the one before; of the first one, what is not well."""
@@ -61,7 +62,7 @@ class Feed:
         for cluster in snapshot.clusters:
             known = before.get(cluster.name)
             found += [(cluster.name, *one) for one in self._cluster(known, cluster, snapshot.gateway.target)]
-        found += [("stack", *one) for one in _drift(last.drift if last else None, snapshot.drift)]
+        found += [("stack", *one) for one in self._changed_drift(snapshot.drift)]
         if snapshot.cost.guard_passed and not (last and last.cost.guard_passed):
             found.append(("stack", f"guard passed: {snapshot.cost.guard_passed}", Tone.BAD))
         return [Happening(snapshot.at, *one) for one in found]
@@ -75,6 +76,8 @@ class Feed:
             return
         if before is not None and before.reason is not None:
             yield "can be seen again", Tone.GOOD
+        if now.lost > (before.lost if before else 0):
+            yield f"lost Pods with their machines, {now.lost} by now", Tone.BAD
         yield from self._changed_pods(now)
         yield from self._changed_traffic(now, target)
 
@@ -85,6 +88,21 @@ class Feed:
             yield from _pod(before.get(pod.name), pod, first)
         for name in before.keys() - self._pods[now.name].keys():
             yield f"Pod {name} is gone", Tone.BAD if before[name].ready else Tone.NEWS
+
+    def _changed_drift(self, now: DriftSnapshot | None) -> Iterator[tuple[str, Tone]]:
+        """What became different from the specification, and what is as specified again."""
+        if now is None:
+            return
+        drifted = {one.resource: one.said for one in now.resources}
+        for name, said in drifted.items():
+            if self._drifted.get(name) != said:
+                yield said, Tone.BAD
+        if now.reason is not None:  # what could not be read is not known to be well
+            self._drifted |= drifted
+            return
+        for name in sorted(self._drifted.keys() - drifted.keys()):
+            yield f"{name} is as specified again", Tone.GOOD
+        self._drifted = drifted
 
     def _changed_traffic(self, now: ClusterSnapshot, target: float | None) -> Iterator[tuple[str, Tone]]:
         told = self._traffic.setdefault(now.name, _Traffic())
@@ -131,20 +149,6 @@ def _pod(before: PodSnapshot | None, now: PodSnapshot, first: bool) -> Iterator[
         yield told, Tone.BAD if now.reason else Tone.GOOD
 
 
-def _drift(before: DriftSnapshot | None, now: DriftSnapshot | None) -> Iterator[tuple[str, Tone]]:
-    """What became different from the specification, and what is as specified again; of what is not read, nothing."""
-    if now is None:
-        return
-    known = {one.resource: one for one in before.resources} if before else {}
-    for one in now.resources:
-        old = known.pop(one.resource, None)
-        if old is None or old.said != one.said:
-            yield one.said, Tone.BAD
-    if now.reason is None:
-        for name in known:
-            yield f"{name} is as specified again", Tone.GOOD
-
-
 def _gateway(before: GatewaySnapshot | None, now: GatewaySnapshot) -> Iterator[tuple[str, str, Tone]]:
     if now.healthy is None and (before is None or before.healthy is not None):
         yield "gateway", f"is unknown: {now.reason or 'nothing is said of it'}", Tone.BAD
@@ -157,7 +161,7 @@ def _gateway(before: GatewaySnapshot | None, now: GatewaySnapshot) -> Iterator[t
         old = known.get((one.object, one.type))
         if (old is None and one.status != "False") or (old is not None and old.status == one.status):
             continue
-        said = f"{one.object}: {one.type} is {one.status}, {one.reason}"
+        said = f"{one.object}: {one.type.rpartition('/')[2]} is {one.status}, {one.reason}"
         yield (
             "gateway",
             f"{said}: {one.message}" if one.message else said,

@@ -12,8 +12,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backend.clients.kinds import BACKEND_POLICY, GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE, POOL_IMPORT
-from backend.errors import McigError
+from backend.clients.kinds import (
+    BACKEND_POLICY,
+    GATEWAY,
+    HEALTH_CHECK_POLICY,
+    HTTP_ROUTE,
+    INFERENCE_OBJECTIVE,
+    POOL_IMPORT,
+)
+from backend.errors import McigError, NotFound
 from backend.monitor.objects import conditions_of, gateway_healthy, policy_said, why
 from backend.monitor.snapshot import GatewaySnapshot
 from backend.spec import BalancingMode, GatewaySpec
@@ -21,6 +28,7 @@ from backend.spec import BalancingMode, GatewaySpec
 if TYPE_CHECKING:
     from backend.address import Address
     from backend.clients import Clients
+    from backend.clients.kube import Kube
 
 LIMIT_S = 4.0
 """Seconds that a look may take."""
@@ -57,7 +65,9 @@ class GatewayLook:
         kube = self._clients.kube(spec.config_cluster)
         try:
             async with asyncio.timeout(LIMIT_S):
-                lists = await asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in KINDS))
+                lists, objectives = await asyncio.gather(
+                    asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in KINDS)), self._objectives(kube)
+                )
         except (McigError, TimeoutError) as error:
             told = f"{spec.config_cluster}: {why(error, LIMIT_S)}"
             return replace(self._seen or self._blank(), healthy=None, reason=told)
@@ -74,6 +84,7 @@ class GatewayLook:
             healthy=None if gateway is None else gateway_healthy(conditions, spec.gateway.name),
             conditions=conditions,
             reason=f"Gateway {spec.gateway.name} is not there" if gateway is None else None,
+            objectives=objectives,
         )
         for policy in lists[3]:
             aim = (policy.get("spec") or {}).get("targetRef") or {}
@@ -82,6 +93,20 @@ class GatewayLook:
                 found = replace(found, mode=mode or found.mode, target=target, drained=drained)
         self._seen, self._seen_at = found, self._clock()
         return found
+
+    async def _objectives(self, kube: Kube) -> Mapping[str, int]:
+        """Objective -> priority, of the pool; nothing where the config cluster does not know the kind."""
+        try:
+            found = await kube.list(INFERENCE_OBJECTIVE, self._spec.pool.namespace)
+        except NotFound:
+            return {}
+        told = ((str(one["metadata"]["name"]), one.get("spec") or {}) for one in found)
+        pool = self._spec.pool.name
+        return {
+            name: int(said.get("priority") or 0)
+            for name, said in told
+            if (said.get("poolRef") or {}).get("name") == pool
+        }
 
     def _blank(self) -> GatewaySnapshot:
         """What the specification alone says."""

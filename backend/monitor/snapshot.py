@@ -97,6 +97,8 @@ class GatewaySnapshot:
     """Why nothing is known of it."""
     drained: Mapping[str, str] = field(default_factory=dict)
     """Region -> why a policy lets it have no traffic."""
+    objectives: Mapping[str, int] = field(default_factory=dict)
+    """Objective -> priority, of those that refer to the pool on the config cluster."""
 
 
 @dataclass(frozen=True, slots=True)

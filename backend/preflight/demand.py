@@ -21,6 +21,9 @@ BOOT_DISK_GB = 100
 """Boot disk that GKE gives a node."""
 FAMILY = "GPUS_PER_GPU_FAMILY"
 """The quota of newer GPUs bought for as long as wanted; it has one limit for each region and GPU family."""
+LOCAL_SSD = "LOCAL_SSD_TOTAL_GB_PER_VM_FAMILY"
+"""The quota of local SSDs of machines bought for as long as wanted; it has one limit for each region and machine
+family, such as ``A3``, and Cloud Quotas alone shows it."""
 _FAMILIES = {
     "nvidia-h100-80gb": "NVIDIA_H100",
     "nvidia-h100-mega-80gb": "NVIDIA_H100_MEGA",
@@ -50,6 +53,8 @@ class Demand:
     everywhere: Counter[str] = field(default_factory=Counter)
     families: dict[tuple[str, str], int] = field(default_factory=dict)
     """GPUs under ``GPUS_PER_GPU_FAMILY``, by region and family."""
+    local_ssd: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """GB under ``LOCAL_SSD_TOTAL_GB_PER_VM_FAMILY``, by region and machine family."""
 
 
 def gpu_metric(accelerator: str, provisioning: Provisioning) -> str | None:
@@ -121,7 +126,10 @@ def _add_gpu_pool(region: str, pool: GpuPool, nodes: int, demand: Demand) -> Non
     shape = catalog.shapes().get(pool.machine_type)
     if shape is not None:
         demand.everywhere["CPUS_ALL_REGIONS"] += nodes * shape.vcpus
-        if shape.local_ssd_gb and pool.provisioning is not Provisioning.ON_DEMAND:
+        if shape.local_ssd_gb and pool.provisioning is Provisioning.ON_DEMAND:
+            machines = pool.machine_type.partition("-")[0].upper()
+            demand.local_ssd[region, machines] += nodes * shape.local_ssd_gb
+        elif shape.local_ssd_gb:
             counts["PREEMPTIBLE_LOCAL_SSD_GB"] += nodes * shape.local_ssd_gb
     counts["SSD_TOTAL_GB"] += nodes * BOOT_DISK_GB
     _add_nodes(nodes, len(pool.zones), counts)

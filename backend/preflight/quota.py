@@ -27,7 +27,7 @@ class Need:
     metric: str
     amount: float
     family: str = ""
-    """GPU family, where the quota has a limit for each."""
+    """GPU or machine family, where the quota has a limit for each."""
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class Need:
     def dimensions(self) -> dict[str, str]:
         """Dimensions in Cloud Quotas."""
         place = {} if self.scope == GLOBAL else {"region": self.scope}
-        return place | ({"gpu_family": self.family} if self.family else {})
+        return place | ({"gpu_family" if self.gpu else "vm_family": self.family} if self.family else {})
 
     @property
     def gpu(self) -> bool:
@@ -61,6 +61,7 @@ async def needs(question: Question) -> list[Need]:
         for metric, amount in sorted(counts.items())
     ]
     found += [Need(region, demand.FAMILY, amount, family) for (region, family), amount in wanted.families.items()]
+    found += [Need(region, demand.LOCAL_SSD, amount, family) for (region, family), amount in wanted.local_ssd.items()]
     return found + [Need(GLOBAL, metric, amount) for metric, amount in sorted(wanted.everywhere.items())]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,17 +36,35 @@ def sources() -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
+@cache
+def trees() -> dict[str, ast.Module]:
+    """What stands in each module, by its dotted name."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in sources()}
+
+
+@cache
 def imports() -> list[Import]:
     """Give every import of the project, those under ``if TYPE_CHECKING`` left out."""
     found: list[Import] = []
     for name, path in sources():
-        _walk(ast.parse(path.read_text(encoding="utf-8")), name, path.name == "__init__.py", False, found)
+        _walk(trees()[name], name, path.name == "__init__.py", False, found)
     return found
+
+
+@cache
+def calls() -> list[tuple[str, int, str]]:
+    """Every call: module, line and what is called as it is spelled."""
+    return [
+        (name, node.lineno, ast.unparse(node.func))
+        for name, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    ]
 
 
 def _walk(node: ast.AST, importer: str, is_package: bool, deferred: bool, found: list[Import]) -> None:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        if isinstance(child, ast.If) and _name(child.test) == "TYPE_CHECKING":
             continue
         if isinstance(child, ast.Import):
             found.extend(Import(importer, alias.name, child.lineno, deferred) for alias in child.names)
@@ -57,6 +76,10 @@ def _walk(node: ast.AST, importer: str, is_package: bool, deferred: bool, found:
             found.extend(Import(importer, f"{base}.{alias.name}", child.lineno, deferred) for alias in child.names)
         inside = deferred or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         _walk(child, importer, is_package, inside, found)
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def within(module: str, *packages: str) -> bool:

@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from tests.architecture.imports import Import, imports, sources, within
+from tests.architecture.imports import Import, calls, imports, sources, trees, within
 
-EVERY = imports()
 CLOUD_LIBRARIES = ("google", "kubernetes", "grpc")
 TERMINAL_LIBRARIES = ("textual", "questionary", "rich", "prompt_toolkit")
 DOORS = (
@@ -37,7 +36,7 @@ DOORS = (
 def offenders(importer: tuple[str, ...], *, allowed: tuple[str, ...] = (), forbidden: tuple[str, ...]) -> list[str]:
     return [
         str(found)
-        for found in EVERY
+        for found in imports()
         if within(found.importer, *importer) and within(found.module, *forbidden) and not within(found.module, *allowed)
     ]
 
@@ -46,7 +45,7 @@ def needs() -> dict[str, set[str]]:
     """For each module the modules that it imports, at its top or when something is called."""
     names = {name for name, _ in sources()}
     found: dict[str, set[str]] = {name: set() for name in names}
-    for each in EVERY:
+    for each in imports():
         owner = each.module if each.module in names else each.module.rpartition(".")[0]
         if owner in names and owner != each.importer:
             found[each.importer].add(owner)
@@ -54,7 +53,7 @@ def needs() -> dict[str, set[str]]:
 
 
 def test_there_is_something_to_check() -> None:
-    assert len(EVERY) > 200
+    assert len(imports()) > 200
 
 
 def test_front_ends_go_through_the_doors() -> None:
@@ -68,7 +67,7 @@ def test_the_back_end_knows_no_front_end() -> None:
 def test_the_engine_imports_the_standard_library_only() -> None:
     foreign = [
         str(found)
-        for found in EVERY
+        for found in imports()
         if within(found.importer, "backend.engine")
         and not within(found.module, "backend.engine")
         and found.module.split(".")[0] not in sys.stdlib_module_names
@@ -80,19 +79,21 @@ def test_cloud_libraries_are_imported_by_clients_only_and_when_they_connect() ->
     def allowed(found: Import) -> bool:
         return found.deferred and within(found.importer, "backend.clients", "backend.emulator")
 
-    assert [str(found) for found in EVERY if within(found.module, *CLOUD_LIBRARIES) and not allowed(found)] == []
+    assert [str(found) for found in imports() if within(found.module, *CLOUD_LIBRARIES) and not allowed(found)] == []
 
 
 def test_only_clients_load_packages_by_name() -> None:
     """What is loaded by its name is not seen by the rules above; the command line loads its own commands so."""
-    outside = [found for found in EVERY if not within(found.importer, "backend.clients", "backend.emulator", "tui.cli")]
+    outside = [
+        found for found in imports() if not within(found.importer, "backend.clients", "backend.emulator", "tui.cli")
+    ]
     assert [str(f) for f in outside if within(f.module, "backend.clients.loading", "importlib.import_module")] == []
 
 
 def test_the_emulator_shares_no_code_with_what_it_judges() -> None:
     foreign = [
         str(found)
-        for found in EVERY
+        for found in imports()
         if within(found.importer, "backend.emulator")
         and within(found.module, "backend")
         and not within(found.module, "backend.emulator")
@@ -103,7 +104,7 @@ def test_the_emulator_shares_no_code_with_what_it_judges() -> None:
 def test_the_product_knows_only_the_door_of_the_emulator() -> None:
     foreign = [
         str(found)
-        for found in EVERY
+        for found in imports()
         if within(found.module, "backend.emulator")
         and not within(found.importer, "backend.emulator")
         and not within(found.module, "backend.emulator.control")
@@ -118,7 +119,7 @@ def test_the_door_of_the_emulator_imports_the_standard_library_only() -> None:
         made_of += sorted(graph[module] - {*made_of})
     foreign = [
         str(found)
-        for found in EVERY
+        for found in imports()
         if found.importer in made_of
         and found.module.split(".")[0] not in sys.stdlib_module_names
         and not within(found.module, *made_of)
@@ -170,22 +171,12 @@ def test_nothing_prints_asks_or_exits_below_the_command_line(name: str) -> None:
         "backend.emulator.serving.modelserver",
         "backend.resources.relay_script",
     )
-    calls = [
-        f"{module}:{node.lineno}"
-        for module, path in sources()
-        if not within(module, *programs)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == name
-    ]
-    assert calls == []
+    said = [f"{module}:{line}" for module, line, called in calls() if called == name and not within(module, *programs)]
+    assert said == []
 
 
 def test_every_module_says_why_it_exists() -> None:
-    silent = [
-        name
-        for name, path in sources()
-        if (tree := ast.parse(path.read_text(encoding="utf-8"))).body and not ast.get_docstring(tree)
-    ]
+    silent = [name for name, tree in trees().items() if tree.body and not ast.get_docstring(tree)]
     assert silent == []
 
 
@@ -194,9 +185,9 @@ def test_targets_are_told_apart_only_where_they_are_connected() -> None:
     allowed = ("backend.clients.connect", "backend.emulator", "backend.spec", "backend.stack", "tui")
     branches = [
         f"{module}:{node.lineno}"
-        for module, path in sources()
+        for module, tree in trees().items()
         if not within(module, *allowed)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree)
         if isinstance(node, ast.If | ast.IfExp | ast.Match) and "emulator" in ast.unparse(_condition(node)).lower()
     ]
     assert branches == []

@@ -7,10 +7,14 @@ from pathlib import Path
 from backend.clients import Clients
 from backend.clients.connect import Connection
 from backend.emulator.server import Emulator
+from backend.engine.events import Verb
+from backend.engine.plan import plan
 from backend.places import Places
 from backend.resources import declare
 from backend.spec import GatewaySpec
 from backend.stack import Stack
+from backend.status import unread
+from tests.backend.engine.toys import Hanging, Toy, ToyWorld
 
 
 async def test_parts_that_a_vanished_gateway_left_are_told_of(
@@ -27,3 +31,19 @@ async def test_parts_that_a_vanished_gateway_left_are_told_of(
     command = f"gcloud compute url-maps delete {name} --global --project=demo-project"
     assert found["leftovers"] == [{"kind": "url-maps", "name": name, "command": command}]
     assert found["addresses"] == []
+
+
+async def test_a_silent_cluster_is_named_once_and_another_that_answers_is_not(spec: GatewaySpec) -> None:
+    config, other = spec.config_cluster, next(one.name for one in spec.targets if one.name != spec.config_cluster)
+    world = ToyWorld(values=dict.fromkeys((f"cluster/{config}", f"cluster/{other}", f"pool@{other}"), "new"))
+    homes = [Toy(world, f"cluster/{name}") for name in (config, other)]
+    rows = [
+        *homes,
+        *(Hanging(world, name, within=f"cluster/{config}") for name in (f"pool@{config}", "gateway")),
+        Toy(world, f"pool@{other}", within=f"cluster/{other}"),
+        Hanging(world, f"export@{other}", within=f"cluster/{other}"),
+    ]
+    made = await plan(rows, Verb.APPLY, limit_s=0.01)
+    assert unread(made, spec) == f"{config}: no answer within 0.01 s"
+    alone = await plan([*homes, Hanging(world, f"pool@{other}", within=f"cluster/{other}")], Verb.APPLY, limit_s=0.01)
+    assert unread(alone, spec) == f"{other}: no answer within 0.01 s"

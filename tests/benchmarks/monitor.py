@@ -2,7 +2,7 @@
 
 Run by path: ``python tests/benchmarks/monitor.py``. API servers over TLS in a process of their own answer with Pods and
 with pages as vLLM writes them; the monitor screen of this process looks at them every two seconds. Ends with 1 when a
-limit does not hold.
+limit does not hold. Google's packages, which look at costs and drift, come on top of it: about 50 MiB at every size.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import multiprocessing
 import statistics
 import sys
@@ -165,7 +166,7 @@ async def settled() -> list[tuple[float, float, float]]:
         for port in two
         for terms in [Terms(mode="CUSTOM_METRICS", gauges=(Gauge(port, "/metrics", SERIES, TARGET),))]
     )
-    body = {"prompt": "word " * 400, "max_tokens": 200, "ignore_eos": True}
+    numbers = itertools.count()
     under_way: set[asyncio.Task[None]] = set()
     found = []
     with tempfile.TemporaryDirectory() as home:
@@ -176,7 +177,8 @@ async def settled() -> list[tuple[float, float, float]]:
         async with aiohttp.ClientSession(connector=connector) as http:
 
             async def ask() -> None:
-                async with http.post(door, json=body) as response:
+                prompt = f"{next(numbers)}. {'word ' * 400}"  # begins like no other, so that it takes blocks of its own
+                async with http.post(door, json={"prompt": prompt, "max_tokens": 200, "ignore_eos": True}) as response:
                     await response.read()
 
             async def look(name: str, of: list[int]) -> float:

@@ -147,11 +147,12 @@ def main() -> int:
     """Measure and print; 0 when everything holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--only", default="", help="only policies whose name has this in it, such as IN_FLIGHT")
     options = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory() as home:
         try:
-            for policy in POLICIES:
+            for policy in (each for each in POLICIES if options.only in each.name):
                 settings = [part for one in policy.settings for part in ("--set", one)]
                 mcig(home, "apply", "rehearsal", "--yes", "--plain", "--speed", "max", *settings)
                 asked = ["--rate", str(policy.rate), "--seconds", str(options.seconds), "--json"]

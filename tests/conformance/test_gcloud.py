@@ -216,6 +216,21 @@ def test_changing_commands_of_the_neighbourhood(tools: Tools) -> None:
             {"autoUpgrade": True},
         ),
         ("container clusters resize gke-west --node-pool=default-pool --num-nodes=2", ("currentNodeCount",), 6),
+        (
+            "container clusters update gke-west --enable-autoscaling --node-pool=default-pool --max-nodes=3",
+            ("nodePools", 0, "autoscaling"),
+            {"enabled": True, "maxNodeCount": 3},
+        ),
+        (
+            "container clusters upgrade gke-west --master --cluster-version=1.35.0-gke.1795000",
+            ("currentMasterVersion",),
+            "1.35.0-gke.1795000",
+        ),
+        (
+            "container clusters upgrade gke-west --node-pool=default-pool",
+            ("nodePools", 0, "version"),
+            "1.35.0-gke.1795000",
+        ),
     )
     for command, path, wanted in changes:
         tools.gcloud(f"{command} {at}").ok()
@@ -225,6 +240,25 @@ def test_changing_commands_of_the_neighbourhood(tools: Tools) -> None:
         assert wanted is None or found == wanted, command
     dns = tools.gcloud(f"container clusters get-credentials gke-west {at} --dns-endpoint").ok()
     assert "kubeconfig entry generated" in dns.err
+
+
+def test_a_subnetwork_changes(tools: Tools) -> None:
+    def described(field: str) -> str:
+        return tools.gcloud(f"{subnets} describe default {at} --format=value({field})").ok().out.strip()
+
+    subnets, at = "compute networks subnets", "--region=us-east4"
+    tools.gcloud(f"{subnets} update default {at} --enable-private-ip-google-access").ok()
+    assert described("privateIpGoogleAccess") == "True"
+    tools.gcloud(f"{subnets} update default {at} --add-secondary-ranges=pods=10.99.0.0/20").ok()
+    assert described("secondaryIpRanges[0].ipCidrRange") == "10.99.0.0/20"
+    tools.gcloud(f"{subnets} expand-ip-range default {at} --prefix-length=18").ok()
+    assert described("ipCidrRange") == "10.150.0.0/18"
+    proxies = f"--network=default {at} --purpose=GLOBAL_MANAGED_PROXY"
+    tools.gcloud(f"{subnets} create one {proxies} --role=ACTIVE --range=192.168.0.0/23").ok()
+    tools.gcloud(f"{subnets} create two {proxies} --role=BACKUP --range=192.168.2.0/23").ok()
+    tools.gcloud(f"{subnets} update two {at} --role=ACTIVE --drain-timeout=1s").ok()
+    listed = tools.gcloud(f"{subnets} list --filter=purpose=GLOBAL_MANAGED_PROXY --format=value(name,role)").ok().out
+    assert sorted(listed.splitlines()) == ["one\tBACKUP", "two\tACTIVE"]
 
 
 def test_services_accounts_bindings_and_networks(tools: Tools) -> None:

@@ -43,7 +43,7 @@ async def test_a_limit_of_all_regions_is_one_entry_and_an_own_one_another(quotas
     assert limits(info, region="europe-west3") == ["32"]
 
 
-async def test_gpus_on_demand_are_limited_by_family_and_only_here(quotas: Any) -> None:
+async def test_gpus_and_their_disks_on_demand_are_limited_by_family_and_only_here(quotas: Any) -> None:
     settings.put(quotas.world, "quota.us-east4.GPUS_PER_GPU_FAMILY/NVIDIA_H100=2")
     info = await quotas.ok("GET", f"{INFOS}/{FAMILY}")
     assert limits(info, region="us-east4", gpu_family="NVIDIA_H100") == ["2", "16", "0"]
@@ -60,6 +60,13 @@ async def test_gpus_on_demand_are_limited_by_family_and_only_here(quotas: Any) -
     path = "/container/v1/projects/demo-project/locations/us-east4/clusters/gke-west/nodePools"
     error = await quotas.refused(403, "POST", path, {"nodePool": pool})
     assert "resource \"GPUS_PER_GPU_FAMILY\": request requires '8.0' and is short '6.0'" in error["message"]
+
+    settings.put(quotas.world, "quota.us-east4.GPUS_PER_GPU_FAMILY/NVIDIA_H100=8")
+    settings.put(quotas.world, "quota.us-east4.LOCAL_SSD_TOTAL_GB_PER_VM_FAMILY/A3=3000")
+    info = await quotas.ok("GET", f"{INFOS}/LOCAL-SSD-TOTAL-GB-PER-VM-FAMILY-per-project-region")
+    assert limits(info, region="us-east4", vm_family="A3") == ["3000", "40960", "0"]
+    error = await quotas.refused(403, "POST", path, {"nodePool": pool})
+    assert "\"LOCAL_SSD_TOTAL_GB_PER_VM_FAMILY\": request requires '6000.0' and is short '3000.0'" in error["message"]
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta"])

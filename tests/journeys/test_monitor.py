@@ -30,7 +30,7 @@ def reasons(node: dict[str, Any]) -> set[str]:
 
 @pytest.mark.long
 def test_what_breaks_is_told_with_cause_and_fix_and_heals(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.mcig("apply", "rehearsal", "--yes", "--speed", "max")
+    serving = Serving(terminal)
     assert reasons(terminal.mcig("status", "rehearsal", "--json").document["why"]) == set()
 
     terminal.mcig("prompt", "rehearsal", "What is it?", "--address", "us-east4", "--count", "3", "--max-tokens", "5")
@@ -44,6 +44,14 @@ def test_what_breaks_is_told_with_cause_and_fix_and_heals(terminal: Terminal, tm
     told = terminal.mcig("monitor", "rehearsal", "--once", "--plain", "--record", str(path)).out
     assert "gateway healthy" in told
     assert terminal.mcig("replay", str(path), "--json").lines[0] == json.loads(path.read_text())
+
+    serving.patch({"timeoutSec": 55})
+    drift = terminal.mcig("monitor", "rehearsal", "--once", "--json").document["drift"]
+    (drifted,) = drift["resources"]
+    assert (drifted["resource"], drifted["state"], drift["reason"]) == ("backend-policy", "drifted", None)
+    assert [(change["before"], change["after"]) for change in drifted["changes"]] == [(55, 100)]
+    assert reasons(terminal.mcig("status", "rehearsal", "--json").document["why"]) == {"drifted"}
+    terminal.mcig("apply", "rehearsal", "--yes", "--only", "backend-policy")
 
     for faults, expected in FAULTS.items():
         for fault in faults:
@@ -67,17 +75,13 @@ def until(terminal: Terminal, expected: set[str], what: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the gateway's process in /proc")
-def test_shares_are_what_the_pods_say_and_need_no_gateway(terminal: Terminal, tmp_path: Path) -> None:
+def test_shares_are_what_the_pods_say_and_need_no_gateway(terminal: Terminal) -> None:
     serving = Serving(terminal)
-    pods = serving.kubectl("gke-east", "get", "pods", "-l", "app=vllm-llama3-8b-instruct", "-o", "name").split()
-    prompt = tmp_path / "prompt.json"
-    prompt.write_text(json.dumps({"model": "food-review-1", "prompt": "pizza", "max_tokens": 2}))
-    path = f"/api/v1/namespaces/default/{pods[0].replace('pod/', 'pods/')}:8000/proxy/v1/completions"
     with stopped_gateway(terminal), ThreadPoolExecutor(1) as beside:
         assert serving.asked(NEAR) == {0: 1}
         look = beside.submit(terminal.mcig, "monitor", "rehearsal", "--once", "--json", "--every", "4")
         while not look.done():
-            serving.kubectl("gke-east", "create", "--raw", path, "-f", str(prompt))
+            assert serving.asked_past_the_gateway("gke-east") == 200
         shares = {cluster["name"]: cluster["share"] for cluster in look.result().document["clusters"]}
     assert shares == {"gke-west": 0, "gke-east": 1}
     serving.until(lambda: serving.asked(NEAR) == {200: 1})

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections import Counter
 
-import openai
 import pytest
 
 from tests.journeys.terminal import Terminal
@@ -66,6 +65,8 @@ def servers(serving: Serving) -> set[str]:
 
 
 def test_openais_client_and_curl_work_unchanged(terminal: Terminal) -> None:
+    import openai
+
     base_url = Serving(terminal).doors[NEAR]
     with openai.OpenAI(base_url=base_url, api_key="none") as client:
         assert "food-review-1" in [model.id for model in client.models.list()]

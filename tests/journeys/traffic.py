@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ SETTLE_S = 45.0
 """Seconds of wall clock within which a change has to show in the traffic."""
 PATIENCE_S = 4.0
 """Seconds after which a client gives up."""
+ASKED = {"model": "food-review-1", "prompt": "pizza", "max_tokens": 2}
+"""What is asked when nothing else is said."""
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
@@ -90,6 +93,10 @@ class Serving:
                 )
         return found
 
+    def asked_past_the_gateway(self, cluster: str) -> int:
+        """Status of a request to a model server of a cluster through the API server's Pod proxy."""
+        return asyncio.run(self._ask_pod(cluster))
+
     def split(self, region: str, count: int, **body: Any) -> Counter[str]:
         """Cluster -> how many of so many requests at once through a region's address it answered."""
         before = self.answered()
@@ -104,8 +111,21 @@ class Serving:
             time.sleep(0.2)
         return time.monotonic() - began
 
+    async def _ask_pod(self, cluster: str) -> int:
+        headers = {"Authorization": f"Bearer {(self._emulator / 'token').read_text().strip()}"}
+        context = ssl.create_default_context(cafile=self._emulator / "ca.pem")
+        pods = f"{self._servers[cluster]}/api/v1/namespaces/default/pods"
+        chosen = {"labelSelector": "app=vllm-llama3-8b-instruct"}
+        connector = aiohttp.TCPConnector(ssl=context)
+        async with aiohttp.ClientSession(headers=headers, connector=connector, raise_for_status=True) as http:
+            async with http.get(pods, params=chosen) as listed:
+                name = (await listed.json())["items"][0]["metadata"]["name"]
+            async with http.post(f"{pods}/{name}:8000/proxy/v1/completions", json=ASKED) as response:
+                await response.read()
+                return response.status
+
     async def _ask(self, url: str, count: int, body: dict[str, Any]) -> Counter[int]:
-        wanted = {"model": "food-review-1", "prompt": "pizza", "max_tokens": 2} | body
+        wanted = ASKED | body
 
         async def one(http: aiohttp.ClientSession) -> int:
             try:

@@ -105,16 +105,16 @@ async def same_as_kept(pilot: Pilot[Any], name: str) -> None:
     path = GOLDENS / f"{name}-{app.size.width}x{app.size.height}.txt"
     if os.environ.get("MCIG_GOLDENS") == "write":
         path.parent.mkdir(exist_ok=True)
-        path.write_text(await _still(app), encoding="utf-8")
+        path.write_text(await still(app), encoding="utf-8")
     if not path.exists():
-        pytest.fail(f"no golden {path.name}; look at this and keep it with MCIG_GOLDENS=write:\n{await _still(app)}")
+        pytest.fail(f"no golden {path.name}; look at this and keep it with MCIG_GOLDENS=write:\n{await still(app)}")
     kept = path.read_text(encoding="utf-8")
     if not await _reached(app, lambda: text_of(app) == kept, PATIENCE_S, unless_still=True):
         lines = difflib.unified_diff(kept.splitlines(), text_of(app).splitlines(), path.name, "the screen", lineterm="")
         pytest.fail("\n".join(lines))
 
 
-async def _still(app: App[Any]) -> str:
+async def still(app: App[Any]) -> str:
     """The screen's text once it has stopped changing."""
     text, since = text_of(app), time.monotonic()
     while time.monotonic() < since + STILL_S:

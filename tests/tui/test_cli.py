@@ -21,7 +21,7 @@ import pytest
 from backend.engine.events import Outcome, Verb
 from backend.errors import McigError, UsageError
 from backend.presets import Places, find, load
-from tui import cli
+from tui import cli, completion
 from tui.commands import lifecycle
 from tui.commands.listener import Listener
 from tui.console import Console
@@ -176,6 +176,11 @@ def test_an_emulator_from_start_to_stop(mcig: Type, home: Path) -> None:
         assert datetime.fromisoformat(status["started"]).tzinfo is not None
         assert status["url"].startswith("http://127.0.0.1:")
         assert "runs already" in mcig("emulator", "start", "--speed", "9")[1]
+        offered = completion.offers(os.environ)
+        typed = {"prefix": "", "parsed_args": argparse.Namespace(kind="stockout")}
+        assert "stockout" in offered["kind"](**typed)
+        assert "zone=" in offered["parameters"](**typed)
+        assert {"billing=", "quota."} <= set(offered["setting"](**typed))
         exports = mcig("emulator", "env")[1]
         shown = subprocess.run(
             ["bash", "-c", f'{exports}\necho "$CLOUDSDK_CORE_PROJECT $KUBECONFIG"'],

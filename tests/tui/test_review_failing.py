@@ -28,6 +28,10 @@ class Moody:
             raise CloudError("the API does not answer", cause="the network is gone", fix="look at the network")
         return Plan(verb, ())
 
+    def adopted(self, plan: Plan, *, left: bool = False) -> tuple[str, ...]:
+        del plan, left
+        return ()
+
     def notes_on(self, plan: Plan) -> tuple[str, ...]:
         del plan
         return ()

@@ -195,6 +195,22 @@ async def test_leaving_a_run_that_goes_on_asks_and_staying_changes_nothing() -> 
         assert screen_of(app).going_on
 
 
+@pytest.mark.parametrize(("key", "code"), [("ctrl+q", None), ("ctrl+c", 0)])
+async def test_the_app_ends_in_the_middle_of_a_run_only_after_a_question(key: str, code: int | None) -> None:
+    run = Live("succeeded", 30)
+    app = ReplayApp(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, run.halted.is_set)
+        screen = screen_of(app)
+        await pilot.press(key)
+        await until_said(pilot, "Stop the run?")
+        assert screen.going_on
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: app._exit)
+    assert screen.progress.finished is not None, "it was stopped cleanly"
+    assert app.return_value == code
+
+
 async def test_stopping_is_clean_and_says_how_to_go_on() -> None:
     run = Live("succeeded", 30)
     app = ReplayApp(run)

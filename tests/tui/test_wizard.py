@@ -30,6 +30,7 @@ from tui.widgets.answer import Answer
 from tui.widgets.rail import Rail
 
 SIZES = [(80, 24), (120, 36)]
+JUNK = "🦙\x00\x1b[31m[bold][/]" * 20
 Opened = AbstractAsyncContextManager[Pilot[int]]
 Open = Callable[..., Opened]
 
@@ -163,16 +164,15 @@ async def test_a_mistake_is_told_at_its_field_and_on_the_rail(opened: Open) -> N
 @pytest.mark.usefixtures("offline")
 async def test_nonsense_in_every_field_breaks_nothing(opened: Open) -> None:
     async with opened() as pilot:
-        for page in (page for page in PAGES if page.name in {"regions", "network", "timeouts"}):
-            await at(pilot).jump(page.name)
+        for page, junk in (("regions", JUNK), ("network", JUNK), ("timeouts", ""), ("timeouts", JUNK)):
+            await at(pilot).jump(page)
             for more in at(pilot).query(Collapsible):
-                more.collapsed = page.name not in {"regions", "network"}
+                more.collapsed = page == "timeouts"
             await pilot.pause()
-            for junk in ("", "🦙\x00\x1b[31m[bold][/]" * 20):
-                for field in at(pilot).query(Input):
-                    field.value = junk
-                await settled(pilot)
-            assert at(pilot).at == page.name
+            for field in at(pilot).query(Input):
+                field.value = junk
+            await settled(pilot)
+            assert at(pilot).at == page
 
 
 @pytest.mark.usefixtures("offline")
@@ -225,7 +225,7 @@ async def test_the_timeout_is_twice_the_p99(opened: Open) -> None:
 async def test_answers_are_saved_as_a_preset_without_the_token(opened: Open, home: Places) -> None:
     async with opened("model") as pilot:
         at(pilot).query_one("#token", Input).value = "hf_topsecret"
-        await settled(pilot)
+        await until(pilot, lambda: at(pilot).session.token is not None and at(pilot).settled)
         assert "hf_topsecret" not in text_of(pilot.app)
         assert "hf_topsecret" not in pilot.app.export_screenshot()
         await at(pilot)._open("name")
@@ -261,10 +261,10 @@ async def test_a_small_terminal_is_told_and_nothing_is_lost(opened: Open) -> Non
 @pytest.mark.usefixtures("offline")
 async def test_every_theme_can_be_used(opened: Open) -> None:
     async with opened("regions") as pilot:
-        for theme in ("mcig-light", "mcig-contrast", "textual-light", "nord"):
+        for theme in ("mcig-light", "mcig-contrast", "textual-light"):
             pilot.app.theme = theme
             await pilot.pause()
-            assert "europe-west3" in text_of(pilot.app)
+            await until_said(pilot, "europe-west3")
 
 
 async def test_a_cloud_that_is_gone_is_told_and_the_answers_are_kept(home: Places, tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ class PromptScreen(Leavable[None]):
         self._begin(text)
         try:
             await self.stack.prompt(text, region=self.form.chosen_region, listener=self._conversation, **wishes)
+            self._addresses = self._addresses or await self.stack.addresses()
         except McigError as error:
             self._fail(error)
         finally:
@@ -261,6 +262,8 @@ class PromptScreen(Leavable[None]):
 
     def _tell_reach(self) -> None:
         if not self._addresses:
+            said = "The gateway's addresses are not known yet; they are looked for with every prompt."
+            self.query_one("#reach-text", Static).update(said)
             return
         address = next((one for one in self._addresses if one.region == self.form.chosen_region), self._addresses[0])
         wishes = self.form.wishes()

@@ -110,7 +110,7 @@ class RunScreen(Leavable[None]):
         self._frames = Frames()
         self._follow = True
         self._failure: Failure | None = None
-        self._leave_after = False
+        self._afterwards: Callable[[], object] | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out."""
@@ -162,8 +162,8 @@ class RunScreen(Leavable[None]):
         self.refresh_bindings()
         finished = self.progress.finished
         self.post_message(self.Ended(None if finished is None else finished.outcome))
-        if self._leave_after:
-            self.dismiss(None)
+        if self._afterwards is not None:
+            self._afterwards()
             return
         self.end.tell(self._ways)
         self._look_back()
@@ -336,16 +336,24 @@ class RunScreen(Leavable[None]):
         """Stop cleanly, once that is confirmed."""
         await self._ask_to_stop()
 
-    @work
-    async def action_leave(self) -> None:
+    def action_leave(self) -> None:
         """Leave; a run that goes on is asked about first."""
+        if not self.holds(self.dismiss):
+            self.dismiss(None)
+
+    def holds(self, then: Callable[[], object]) -> bool:
+        """A run that goes on is asked about; a recording just ends."""
         if not self.going_on or isinstance(self.source, RecordedRun):
-            self.workers.cancel_group(self, "engine")
-            self.dismiss(None)
-            return
-        self._leave_after = await self._ask_to_stop()
-        if self._leave_after and not self.going_on:
-            self.dismiss(None)
+            return False
+        self._stop_and(then)
+        return True
+
+    @work
+    async def _stop_and(self, then: Callable[[], object]) -> None:
+        if await self._ask_to_stop():
+            self._afterwards = then
+            if not self.going_on:
+                then()
 
     async def _ask_to_stop(self) -> bool:
         name, verb = shlex.quote(self.source.stack_name), self.source.verb

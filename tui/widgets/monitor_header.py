@@ -30,7 +30,7 @@ class MonitorHeader(Static):
 
     def show(self, snapshot: Snapshot, state: str) -> None:
         """Show a snapshot; ``state`` says whether it is live and how old."""
-        width = self.size.width - 2
+        width = self.size.width
         left: list[tuple[str, str]] = [("◆ ", "$primary"), (snapshot.stack, "bold")]
         room = width - 2 - len(snapshot.stack) - len(state) - 2
         where = f"  {snapshot.where}" if len(snapshot.where) + 2 <= room else ""

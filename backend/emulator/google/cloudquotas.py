@@ -25,6 +25,7 @@ _AT = "/projects/{project}/locations/{location}"
 _PREFERENCE = re.compile(r"[a-z]([-a-z0-9_]{0,61}[a-z0-9])?")
 _REGIONAL = "-per-project-region"
 _GLOBAL = "-per-project"
+_TITLES = {quota.FAMILY: "GPUs per GPU family", quota.LOCAL_SSD: "Local SSD per machine family (GB)"}
 routes = Routes("cloudquotas.googleapis.com", "/cloudquotas/v1", "/cloudquotas/v1beta")
 
 
@@ -47,7 +48,9 @@ def _infos(world: World) -> Iterator[Json]:
         usual = quota.usual_limits(regional=regional)
         for metric in sorted(usual.keys() | {one for one in metrics if "/" not in one}):
             yield _info(world, metric, _limits(own, metric, usual.get(metric), regional=regional), regional=regional)
-    yield _info(world, quota.FAMILY, _families(own), regional=True, dimensions=["region", "gpu_family"])
+    for metric, (dimension, usual) in quota.BY_FAMILY.items():
+        entries = _families(own, metric, dimension, usual)
+        yield _info(world, metric, entries, regional=True, dimensions=["region", dimension])
 
 
 def _limits(own: Json, metric: str, usual: float | None, *, regional: bool) -> list[Json]:
@@ -58,17 +61,17 @@ def _limits(own: Json, metric: str, usual: float | None, *, regional: bool) -> l
     return [*entries, _entry({}, usual, [one for one in sorted(geography.REGIONS) if one not in apart])]
 
 
-def _families(own: Json) -> list[Json]:
+def _families(own: Json, wanted: str, dimension: str, usual: Mapping[str, float]) -> list[Json]:
     entries = []
     for key, limit in sorted(own.items()):
         region, _, metric = key.partition("/")
         name, _, family = metric.partition("/")
-        if region in geography.REGIONS and name == quota.FAMILY:
-            entries.append(_entry({"region": region, "gpu_family": family}, limit, [region]))
+        if region in geography.REGIONS and name == wanted:
+            entries.append(_entry({"region": region, dimension: family}, limit, [region]))
     everywhere = sorted(geography.REGIONS)
     return [
         *entries,
-        *(_entry({"gpu_family": family}, limit, everywhere) for family, limit in sorted(quota.FAMILIES.items())),
+        *(_entry({dimension: family}, limit, everywhere) for family, limit in sorted(usual.items())),
         _entry({}, 0, everywhere),
     ]
 
@@ -83,7 +86,7 @@ def _info(
     world: World, metric: str, entries: list[Json], *, regional: bool, dimensions: list[str] | None = None
 ) -> Json:
     identity = quota_id(metric, regional=regional)
-    title = "GPUs per GPU family" if metric == quota.FAMILY else metric.replace("_", " ").capitalize()
+    title = _TITLES.get(metric, metric.replace("_", " ").capitalize())
     return {
         "name": f"projects/{world.project_number}/locations/global/services/{SERVICE}/quotaInfos/{identity}",
         "quotaId": identity,
@@ -232,7 +235,7 @@ def _granted(world: World, record: Json) -> None:
     preference["reconciling"] = False
     metric, regional = _metric_of(preference["quotaId"])
     dimensions = preference["dimensions"]
-    family = dimensions.get("gpu_family")
+    family = dimensions.get(quota.BY_FAMILY.get(metric, ("", {}))[0])
     key = f"{metric}/{family}" if family else metric
     limit = float(preferred) if preferred != "-1" else float(2**31)
     regions = [dimensions["region"]] if "region" in dimensions else sorted(geography.REGIONS)

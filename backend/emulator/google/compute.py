@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from backend.emulator import settings
@@ -25,6 +26,7 @@ def link(world: World, path: str) -> str:
     return f"{BASE}/projects/{world.project}/{path}"
 
 
+@lru_cache(maxsize=8192)
 def identity(text: str) -> str:
     """A stable 64-bit id in decimal, as Compute Engine shows ids."""
     return str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1)

@@ -10,11 +10,11 @@ from typing import Any
 
 _STATUS = {
     400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS",
-    429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE",
+    412: "FAILED_PRECONDITION", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE",
 }  # fmt: skip
 _REASON = {
     400: "badRequest", 401: "authError", 403: "forbidden", 404: "notFound", 409: "alreadyExists",
-    429: "rateLimitExceeded", 500: "backendError", 501: "notImplemented", 503: "backendError",
+    412: "conditionNotMet", 429: "rateLimitExceeded", 500: "backendError", 501: "notImplemented", 503: "backendError",
 }  # fmt: skip
 _SIGN_IN = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "

@@ -147,3 +147,6 @@ def _created(_world: World, _record: Json) -> None:
 @operations.effect("network.delete")
 def _deleted(world: World, record: Json) -> None:
     world.tables["networks"].pop(record["key"], None)
+    changes = world.tables["subnetworkChanges"]
+    for key in [one for one in changes if one.endswith(f"/{record['key']}")]:
+        del changes[key]

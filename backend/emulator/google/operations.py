@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from backend.emulator import faults
@@ -106,6 +107,7 @@ async def settle(world: World) -> None:
             world.touch()
 
 
+@lru_cache(maxsize=1024)
 def stamp(seconds: float) -> str:
     """A time as the APIs write it: RFC 3339 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -2,7 +2,8 @@
 
 Limits are generous enough for the recipe's own example; the table `quotas` holds departures as `REGION/METRIC` or
 `METRIC`, null for one that Compute Engine does not show. H100 and newer GPUs on demand are counted by family, as
-`GPUS_PER_GPU_FAMILY/FAMILY`: only the Cloud Quotas API shows these.
+`GPUS_PER_GPU_FAMILY/FAMILY`, and so are local SSDs on demand, `LOCAL_SSD_TOTAL_GB_PER_VM_FAMILY/FAMILY`: only the Cloud
+Quotas API shows these.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ FAMILY = "GPUS_PER_GPU_FAMILY"
 """The quota that counts GPUs of one family in a region."""
 FAMILIES: dict[str, float] = {"NVIDIA_H100": 16, "NVIDIA_H100_MEGA": 16, "NVIDIA_H200": 16, "NVIDIA_B200": 0}
 """Usual limits of that quota by family."""
+LOCAL_SSD = "LOCAL_SSD_TOTAL_GB_PER_VM_FAMILY"
+"""The quota that counts GB of local SSD in machines of one family in a region."""
+BY_FAMILY: dict[str, tuple[str, dict[str, float]]] = {
+    FAMILY: ("gpu_family", FAMILIES),
+    LOCAL_SSD: ("vm_family", {"A2": 12000, "A3": 40960}),
+}
+"""Quotas with a limit for each family: how Cloud Quotas calls the dimension, and the usual limits."""
 _GLOBAL: dict[str, float] = {
     "NETWORKS": 15, "SUBNETWORKS": 275, "FIREWALLS": 200, "FORWARDING_RULES": 45, "BACKEND_SERVICES": 75,
     "HEALTH_CHECKS": 75, "TARGET_HTTP_PROXIES": 30, "URL_MAPS": 30, "CPUS_ALL_REGIONS": 4000,
@@ -53,8 +61,9 @@ def limit(world: World, metric: str, region: str | None = None) -> float | None:
     key, own = f"{region}/{metric}" if region else metric, _own(world)
     if key in own:
         return None if own[key] is None else float(own[key])
-    if region and metric.startswith(f"{FAMILY}/"):
-        return FAMILIES.get(metric.partition("/")[2])
+    name, _, family = metric.partition("/")
+    if region and name in BY_FAMILY:
+        return BY_FAMILY[name][1].get(family)
     return usual_limits(regional=bool(region)).get(metric)
 
 
@@ -88,7 +97,8 @@ def need(pool: Json, nodes: int) -> Counter[str]:
         counts[f"PREEMPTIBLE_{metric}" if short_lived else on_demand] += nodes * machine.accelerators
         ssd_gb = _LOCAL_SSD.get(machine.name.rpartition("-")[0], 0) * machine.accelerators
         if ssd_gb:
-            counts["PREEMPTIBLE_LOCAL_SSD_GB" if short_lived else "LOCAL_SSD_TOTAL_GB"] += nodes * ssd_gb
+            on_demand = f"{LOCAL_SSD}/{machine.family.upper()}"
+            counts["PREEMPTIBLE_LOCAL_SSD_GB" if short_lived else on_demand] += nodes * ssd_gb
         counts["GPUS_ALL_REGIONS"] += nodes * machine.accelerators
     return counts
 

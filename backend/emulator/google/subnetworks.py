@@ -40,10 +40,12 @@ _FIELDS = frozenset(
 
 
 def refused(field: str, value: Any, why: str) -> ApiError:
+    """400 for a field that cannot have a value, in the words of Compute Engine."""
     return ApiError(400, f"Invalid value for field 'resource.{field}': '{value}'. {why}", reason="invalid")
 
 
 def fingerprint(subnet: Json) -> str:
+    """The mark that a change of a subnetwork must name."""
     fields = {name: value for name, value in subnet.items() if name != "fingerprint"}
     return base64.b64encode(hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).digest()[:8]).decode()
 
@@ -65,7 +67,7 @@ def _automatic(world: World, region: str, network: str) -> Json:
         "purpose": "PRIVATE",
         "stackType": "IPV4_ONLY",
     }
-    return _with_pods(world, region, subnet)
+    return _with_pods(world, region, subnet | world.tables["subnetworkChanges"].get(f"{region}/{network}", {}))
 
 
 def _with_pods(world: World, region: str, subnet: Json) -> Json:
@@ -93,6 +95,11 @@ def ranges(world: World, network: str = networks.DEFAULT) -> Iterator[tuple[ipad
                 yield ipaddress.IPv4Network(cidr), subnet["name"], region
 
 
+def _given(world: World, of: str) -> bool:
+    """Whether a subnetwork is one that its network made by itself."""
+    return of not in world.tables["subnetworks"] and of.partition("/")[2] in networks.rows(world)
+
+
 def free_range(world: World, prefix: int, network: str = networks.DEFAULT) -> str:
     """The first range of 10.0.0.0/8 of this prefix length that overlaps nothing; raises ApiError when there is none."""
     taken = [taken for taken, _, _ in ranges(world, network)] + [_AUTO_BLOCK]
@@ -111,6 +118,7 @@ def _of_region(world: World, region: str) -> list[Json]:
 
 
 def found(call: Call) -> Json:
+    """The subnetwork that the path names; raises ApiError without it."""
     region, name = call.path["region"], call.path["subnet"]
     for subnet in _of_region(call.world, region):
         if subnet["name"] == name:
@@ -203,7 +211,11 @@ def _check_purpose(body: Json, existing: list[Json]) -> None:
             raise refused("purpose", purpose, why)
 
 
-def check_range(world: World, text: str, network: str) -> ipaddress.IPv4Network:
+def check_range(world: World, text: str, network: str, *, of: str = "") -> ipaddress.IPv4Network:
+    """The range that a text means; raises ApiError where it cannot be, or is taken by another than ``of``.
+
+    ``of`` is ``REGION/NAME`` of the subnetwork that the range is for.
+    """
     try:
         cidr = ipaddress.IPv4Network(text)
     except ValueError:
@@ -212,12 +224,12 @@ def check_range(world: World, text: str, network: str) -> ipaddress.IPv4Network:
         ) from None
     if not 4 <= cidr.prefixlen <= 29:
         raise refused("ipCidrRange", text, "The prefix length must be between 4 and 29.")
-    if cidr.overlaps(_AUTO_BLOCK) and networks.automatic(world, network):
+    if cidr.overlaps(_AUTO_BLOCK) and networks.automatic(world, network) and not _given(world, of):
         raise refused(
             "ipCidrRange", text, f"Extended subnetworks in auto subnet mode networks cannot overlap with {_AUTO_BLOCK}."
         )
     for taken, name, where in ranges(world, network):
-        if cidr.overlaps(taken):
+        if cidr.overlaps(taken) and f"{where}/{name}" != of:
             why = f"Invalid IPCidrRange: {text} conflicts with existing subnetwork '{name}' in region '{where}'."
             raise refused("ipCidrRange", text, why)
     return cidr
@@ -254,10 +266,11 @@ def _users(world: World, region: str, subnet: Json) -> Iterator[str]:
             yield cluster["selfLink"].partition("/v1/")[2]
 
 
-def begin(world: World, kind: str, what: str, region: str, name: str) -> Json:
+def begin(world: World, kind: str, what: str, region: str, name: str, *, pace: str = "", **view: Any) -> Json:
+    """Start an operation on a subnetwork and show it."""
     target = link(world, f"regions/{region}/subnetworks/{name}")
     record = operations.start(
-        world, api=API, location=region, what=what, key=f"{region}/{name}", type=kind, target=target
+        world, api=API, location=region, what=what, key=f"{region}/{name}", pace=pace, type=kind, target=target, **view
     )
     return operation_view(world, record)
 

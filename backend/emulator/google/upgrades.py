@@ -32,14 +32,11 @@ def upgrade_master(call: Call, row: Json, update: Json) -> Json:
     version = resolve_version(call.world, row["location"], row.get("releaseChannel", {}).get("channel", ""), wanted)
     if version is None:
         raise invalid(f'Master version "{wanted}" is unsupported.')
+    refusal = f'Master cannot be upgraded to "{version}"'
     if number(version) <= number(now):
-        raise invalid(
-            f'Master cannot be upgraded to "{version}": specified version is not newer than the current version "{now}".'
-        )
+        raise invalid(f'{refusal}: specified version is not newer than the current version "{now}".')
     if number(version)[1] > number(now)[1] + 1:
-        raise invalid(
-            f'Master cannot be upgraded to "{version}": cannot upgrade the master more than one minor version at a time.'
-        )
+        raise invalid(f"{refusal}: cannot upgrade the master more than one minor version at a time.")
     row["status"] = "RECONCILING"
     return begin(call.world, "cluster.upgrade", row, "UPGRADE_MASTER", pace="cluster.create", version=version)
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from backend.emulator.serving.child import Child, leashed
 from backend.emulator.serving.envoy_admin import EnvoyAdmin, rejections, version_stat
-from backend.emulator.serving.envoy_config import bootstrap, document, resource_files, resource_path
+from backend.emulator.serving.envoy_config import bootstrap, document, resource_files
+from backend.emulator.serving.envoy_files import resource_path
 from backend.emulator.serving.frontends import Frontend
 from backend.emulator.serving.loopback import KeptPorts, write_private
 from backend.emulator.serving.picker_client import PickerFailed, PickerProcess

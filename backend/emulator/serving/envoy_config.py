@@ -17,36 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.emulator.serving.envoy_clusters import DESTINATION, PICKER, cluster, endpoints, picker_cluster
+from backend.emulator.serving.envoy_files import TYPES, address, duration, file_source
 from backend.emulator.serving.envoy_routes import NO_ROUTE, condition, grouped
 from backend.emulator.serving.frontends import Frontend
 
 Json = dict[str, Any]
 
-_NO_LIMIT = 2**31 - 1
-_UNLIMITED: Json = {
-    "priority": "DEFAULT",
-    "max_connections": _NO_LIMIT,
-    "max_pending_requests": _NO_LIMIT,
-    "max_requests": _NO_LIMIT,
-    "max_retries": _NO_LIMIT,
-}
-_PICKER = "picker"
 _ASK = "envoy.filters.http.ext_authz"
-_DESTINATION = "x-gateway-destination-endpoint"
 _PROMPT_BYTES = 4096
-_TYPES = "type.googleapis.com/envoy"
-_UPSTREAM_IDLE_S = 3
-_HTTP_UPSTREAM: Json = {
-    "typed_extension_protocol_options": {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http_protocol_options": {}},
-            "common_http_protocol_options": {"idle_timeout": f"{_UPSTREAM_IDLE_S}s"},
-        }
-    }
-}
-"""Idle connections end: Envoy opens one for every request that waits, also for those whose client is gone by then, and
-a server closes none that never carried a request."""
 
 
 def bootstrap(folder: Path, admin_socket: Path) -> Json:
@@ -54,7 +33,7 @@ def bootstrap(folder: Path, admin_socket: Path) -> Json:
     return {
         "node": {"id": "gateway", "cluster": "gateway"},
         "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
-        "dynamic_resources": {"lds_config": _file(folder, "lds"), "cds_config": _file(folder, "cds")},
+        "dynamic_resources": {"lds_config": file_source(folder, "lds"), "cds_config": file_source(folder, "cds")},
     }
 
 
@@ -70,13 +49,13 @@ def resource_files(
             _listener("vpc", vpc_port, folder),
             *(_listener(name, doors[services[0].key], folder) for name, services in behind.items()),
         ],
-        "cds": [_picker_cluster(picker), *(_cluster(frontend, folder) for frontend in frontends)],
+        "cds": [picker_cluster(picker), *(cluster(frontend, folder) for frontend in frontends)],
         "rds-vpc": [_routes("vpc", [*map(_vpc_host, behind.values()), _NOWHERE])],
     }
     for name, services in behind.items():
         files[f"rds-{name}"] = [_routes(name, [_host(services, ["*"])])]
     for frontend in frontends:
-        files[f"eds-{frontend.name}"] = [_endpoints(frontend)]
+        files[f"eds-{frontend.name}"] = [endpoints(frontend)]
     return files
 
 
@@ -85,34 +64,12 @@ def document(version: str, resources: list[Json]) -> str:
     return json.dumps({"version_info": version, "resources": resources}, indent=1)
 
 
-def resource_path(folder: Path, stem: str) -> Path:
-    """Return the place of a resource file: a folder of its own, because Envoy re-reads all files of a watched one."""
-    return folder / stem / "resources.json"
-
-
-def _file(folder: Path, stem: str) -> Json:
-    path = resource_path(folder, stem)
-    return {
-        "resource_api_version": "V3",
-        "path_config_source": {"path": str(path), "watched_directory": {"path": str(path.parent)}},
-    }
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as a duration in JSON, which knows no exponent."""
-    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
-
-
-def _address(port: int, host: str = "127.0.0.1") -> Json:
-    return {"socket_address": {"address": host, "port_value": port}}
-
-
 def _listener(name: str, port: int, folder: Path) -> Json:
-    router = {"@type": f"{_TYPES}.extensions.filters.http.router.v3.Router", "suppress_envoy_headers": True}
+    router = {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router", "suppress_envoy_headers": True}
     manager = {
-        "@type": f"{_TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        "rds": {"route_config_name": name, "config_source": _file(folder, f"rds-{name}")},
+        "rds": {"route_config_name": name, "config_source": file_source(folder, f"rds-{name}")},
         "http_filters": [
             {"name": _ASK, "typed_config": _ask_picker()},
             {"name": "envoy.filters.http.router", "typed_config": router},
@@ -125,9 +82,9 @@ def _listener(name: str, port: int, folder: Path) -> Json:
         "stream_idle_timeout": "0s",
     }
     return {
-        "@type": f"{_TYPES}.config.listener.v3.Listener",
+        "@type": f"{TYPES}.config.listener.v3.Listener",
         "name": name,
-        "address": _address(port),
+        "address": address(port),
         "enable_reuse_port": False,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
@@ -137,7 +94,7 @@ def _listener(name: str, port: int, folder: Path) -> Json:
 
 def _ask_picker() -> Json:
     return {
-        "@type": f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        "@type": f"{TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthz",
         "transport_api_version": "V3",
         "failure_mode_allow": True,
         "allowed_headers": {"patterns": [{"exact": "x-gateway-inference-objective"}]},
@@ -148,37 +105,24 @@ def _ask_picker() -> Json:
 
 def _asking(name: str) -> Json:
     """A route's question to the picker, which names the frontend."""
-    kind = f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
+    kind = f"{TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
     return {_ASK: {"@type": kind, "check_settings": {"http_service": _picker_service(f"/{name}")}}}
 
 
 def _picker_service(path: str) -> Json:
     return {
-        "server_uri": {"uri": "http://picker", "cluster": _PICKER, "timeout": "1s"},
+        "server_uri": {"uri": "http://picker", "cluster": PICKER, "timeout": "1s"},
         "path_prefix": path,
         "authorization_response": {
-            "allowed_upstream_headers": {"patterns": [{"exact": _DESTINATION}]},
+            "allowed_upstream_headers": {"patterns": [{"exact": DESTINATION}]},
             "allowed_client_headers": {"patterns": [{"exact": "content-type"}]},
         },
     }
 
 
-def _picker_cluster(socket: Path) -> Json:
-    endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
-    return {
-        "@type": f"{_TYPES}.config.cluster.v3.Cluster",
-        "name": _PICKER,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": _PICKER, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "circuit_breakers": {"thresholds": [_UNLIMITED]},
-        **_HTTP_UPSTREAM,
-    }
-
-
 def _routes(name: str, hosts: list[Json]) -> Json:
     return {
-        "@type": f"{_TYPES}.config.route.v3.RouteConfiguration",
+        "@type": f"{TYPES}.config.route.v3.RouteConfiguration",
         "name": name,
         "virtual_hosts": hosts,
         "validate_clusters": False,
@@ -203,7 +147,7 @@ def _route(shares: list[tuple[Frontend, int]]) -> Json:
     if not total:
         return _refuse(500, "")
     route = {
-        "timeout": _duration(max(each.timeout_s for each, _ in shares)),
+        "timeout": duration(max(each.timeout_s for each, _ in shares)),
         "idle_timeout": "0s",
         "retry_policy": _RETRY,
     }
@@ -218,7 +162,7 @@ def _route(shares: list[tuple[Frontend, int]]) -> Json:
 
 def _refuse(status: int, text: str) -> Json:
     body = {"body": {"inline_string": text}} if text else {}
-    disabled = {"@type": f"{_TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", "disabled": True}
+    disabled = {"@type": f"{TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", "disabled": True}
     return {"direct_response": {"status": status, **body}, "typed_per_filter_config": {_ASK: disabled}}
 
 
@@ -234,7 +178,7 @@ _RETRY: Json = {
     "retry_host_predicate": [
         {
             "name": "envoy.retry_host_predicates.previous_hosts",
-            "typed_config": {"@type": f"{_TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+            "typed_config": {"@type": f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
         }
     ],
     "host_selection_retry_max_attempts": 5,
@@ -244,67 +188,3 @@ _NOWHERE: Json = {
     "domains": ["*"],
     "routes": [{"match": {"prefix": "/"}, **_refuse(504, "no route to host: not in this VPC")}],
 }
-
-
-def _cluster(frontend: Frontend, folder: Path) -> Json:
-    check = frontend.check
-    interval = _duration(check.interval_s)
-    return {
-        "@type": f"{_TYPES}.config.cluster.v3.Cluster",
-        "name": frontend.name,
-        "type": "EDS",
-        "eds_cluster_config": {"eds_config": _file(folder, f"eds-{frontend.name}")},
-        "connect_timeout": "1s",
-        "load_balancing_policy": {"policies": [_policy("override_host", _OVERRIDE)]},
-        "ignore_health_on_host_removal": True,
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
-        "circuit_breakers": {"thresholds": [_UNLIMITED]},
-        **_HTTP_UPSTREAM,
-        "health_checks": [
-            {
-                "timeout": _duration(check.timeout_s),
-                "interval": interval,
-                "no_traffic_interval": interval,
-                "unhealthy_threshold": check.unhealthy,
-                "healthy_threshold": check.healthy,
-                "http_health_check": {"path": frontend.health_path or "/"},
-            }
-        ],
-    }
-
-
-def _policy(name: str, config: Json) -> Json:
-    kind = "".join(word.capitalize() for word in name.split("_"))
-    package = f"envoy.extensions.load_balancing_policies.{name}.v3.{kind}"
-    full = {"@type": f"type.googleapis.com/{package}", **config}
-    return {"typed_extension_config": {"name": f"envoy.load_balancing_policies.{name}", "typed_config": full}}
-
-
-_OVERRIDE: Json = {
-    "override_host_sources": [{"header": _DESTINATION}],
-    "fallback_policy": {"policies": [_policy("least_request", {})]},
-}
-
-
-def _endpoints(frontend: Frontend) -> Json:
-    """Endpoints by region, drained ones left out; without the picker's word the nearest healthy region gets all."""
-    backends = [backend for backend in frontend.backends if backend.terms.scaler > 0]
-    order = [region for region in frontend.order if any(backend.region == region for backend in backends)]
-    localities = [
-        {
-            "locality": {"region": region},
-            "priority": priority,
-            "lb_endpoints": [
-                {"endpoint": {"address": _address(backend.port, backend.host)}}
-                for backend in sorted(backends, key=lambda each: (each.cluster, each.pod, each.port))
-                if backend.region == region
-            ],
-        }
-        for priority, region in enumerate(order)
-    ]
-    return {
-        "@type": f"{_TYPES}.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": frontend.name,
-        "endpoints": localities,
-        "policy": {"overprovisioning_factor": 100_000},
-    }

@@ -17,11 +17,11 @@ from typing import Any
 
 import aiohttp
 
-from backend.emulator.realmodel.client import RealModelProcess
 from backend.emulator.serving.child import Child, leashed, python_env
 from backend.emulator.serving.inside import Command, Inside
 from backend.emulator.serving.loopback import free_port
-from backend.emulator.serving.modelserver_client import Event, ModelServerProcess
+from backend.emulator.serving.modelserver_client import Event
+from backend.emulator.serving.modelservers import ModelServers
 from backend.emulator.serving.podlog import PodLog
 from backend.emulator.serving.podrun import PodState, RunningPod, keep_ready
 from backend.emulator.serving.podspec import (
@@ -51,10 +51,7 @@ class Kubelet:
         self._world = world
         self._folder = world.home / "pods"
         self._pods: dict[tuple[str, str], RunningPod] = {}
-        self._servers: dict[str, ModelServerProcess] = {}
-        self._slowness: dict[str, float] = {}
-        self._real_model = RealModelProcess(self._tell_real_model)
-        self._real_port: int | None = None
+        self._servers = ModelServers()
         self._old_logs: dict[tuple[str, str], dict[str, PodLog]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -105,20 +102,15 @@ class Kubelet:
         for owner, uid in list(self._pods):
             if owner == cluster_key:
                 await self.end(owner, uid)
-        server = self._servers.pop(cluster_key, None)
-        if server is not None:
-            await server.stop()
+        await self._servers.forget(cluster_key)
 
     def pace(self, cluster_key: str, slowness: float) -> None:
         """Let a cluster's model servers take so many times longer; infinite: they answer nobody until told again."""
-        if self._slowness.get(cluster_key, 1.0) != slowness:
-            self._slowness[cluster_key] = slowness
-            if cluster_key in self._servers:
-                self._servers[cluster_key].send({"op": "pace", "slowness": slowness})
+        self._servers.pace(cluster_key, slowness)
 
     def real_model(self, wanted: bool) -> None:
         """Let the real model answer what it has time for, or simulated text only."""
-        self._real_model.want(wanted)
+        self._servers.real_model(wanted)
 
     def state(self, cluster_key: str, uid: str) -> PodState:
         """Return how the Pod is; one that was never run, or has been ended, is not running and has no exit code."""
@@ -186,17 +178,15 @@ class Kubelet:
 
     def processes(self) -> list[int]:
         """Return the ids of the operating-system processes that run now."""
-        servers = [server.pid for server in self._servers.values()]
         scripts = [e.child.pid for e in self._pods.values() if e.child is not None and e.child.exit_code is None]
-        return [pid for pid in (*servers, self._real_model.pid) if pid is not None] + scripts
+        return self._servers.pids + scripts
 
     async def close(self) -> None:
         """End every process and wait until all are gone; Pods can be run again afterwards."""
         for cluster_key, uid in list(self._pods):
             await self.end(cluster_key, uid)
         await asyncio.gather(*self._ending)
-        await asyncio.gather(self._real_model.close(), *(server.stop() for server in self._servers.values()))
-        self._servers.clear()
+        await self._servers.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -230,7 +220,6 @@ class Kubelet:
             self._become(entry, PodState(False, False, 128, f"failed to create container: {error}"))
 
     async def _start_server(self, entry: RunningPod, work: ServerWork) -> None:
-        server = self._servers.setdefault(entry.cluster_key, ModelServerProcess())
         order = {
             "uid": entry.run_id,
             "image": work.image,
@@ -240,16 +229,7 @@ class Kubelet:
             "syncer": work.syncer,
             "adapters": [dict(adapter) for adapter in work.adapters],
         }
-        await server.add(order, lambda event: self._hear(entry, work, event))
-        if (slowness := self._slowness.get(entry.cluster_key, 1.0)) != 1:
-            server.send({"op": "pace", "slowness": slowness})
-        if self._real_port is not None:
-            server.send({"op": "real-model", "port": self._real_port})
-
-    def _tell_real_model(self, port: int | None) -> None:
-        self._real_port = port
-        for server in self._servers.values():
-            server.send({"op": "real-model", "port": port})
+        await self._servers.add(entry.cluster_key, order, lambda event: self._hear(entry, work, event))
 
     def _hear(self, entry: RunningPod, work: ServerWork, event: Event) -> None:
         if event["event"] == "log":
@@ -266,7 +246,7 @@ class Kubelet:
         if isinstance(entry.work, ServerWork) and work.adapters != entry.work.adapters:
             entry.work = work
             adapters = [dict(adapter) for adapter in work.adapters]
-            self._servers[entry.cluster_key].send({"op": "adapters", "uid": entry.run_id, "adapters": adapters})
+            self._servers.send(entry.cluster_key, {"op": "adapters", "uid": entry.run_id, "adapters": adapters})
 
     async def _start_script(self, entry: RunningPod, work: ScriptWork, files: Files) -> None:
         folder = self._pod_folder(entry)
@@ -330,9 +310,7 @@ class Kubelet:
         if entry.start is not None:
             await entry.start
         if isinstance(entry.work, ServerWork):
-            server = self._servers.get(entry.cluster_key)
-            if server is not None:
-                server.send({"op": "remove", "uid": entry.run_id})
+            self._servers.send(entry.cluster_key, {"op": "remove", "uid": entry.run_id})
         if entry.child is not None:
             await entry.child.stop()
         for task in entry.tasks:

@@ -7,6 +7,7 @@ words say so, a Python script from a ConfigMap becomes a process, and every othe
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -171,16 +172,22 @@ def _wanted_adapters(pod: Json, files: Files) -> tuple[str | None, tuple[Mapping
         text = _mounted_file(container, files, path) if path else None
         if text is None:
             continue
-        settings = (yaml.safe_load(text) or {}).get("vLLMLoRAConfig") or {}
-        base = settings.get("defaultBaseModel") or ""
-        unwanted = {model["id"] for model in (settings.get("ensureNotExist") or {}).get("models") or []}
-        models = (settings.get("ensureExist") or {}).get("models") or []
-        return container["name"], tuple(
-            {"name": m["id"], "source": m["source"], "base_model": m.get("base-model") or base}
-            for m in models
-            if m["id"] not in unwanted
-        )
+        return container["name"], _adapters(text)
     return None, ()
+
+
+@lru_cache(maxsize=32)
+def _adapters(text: str) -> tuple[Mapping[str, str], ...]:
+    """The adapters that a configuration asks for; kept, because every look at a Pod reads the same few texts again."""
+    settings = (yaml.safe_load(text) or {}).get("vLLMLoRAConfig") or {}
+    base = settings.get("defaultBaseModel") or ""
+    unwanted = {model["id"] for model in (settings.get("ensureNotExist") or {}).get("models") or []}
+    models = (settings.get("ensureExist") or {}).get("models") or []
+    return tuple(
+        {"name": m["id"], "source": m["source"], "base_model": m.get("base-model") or base}
+        for m in models
+        if m["id"] not in unwanted
+    )
 
 
 def _mounted_file(container: Json, files: Files, path: str) -> str | None:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from backend.engine.apply import Result, Run, apply
 from backend.engine.events import Action, Event, Outcome, RunFinished, RunStarted, StepFinished, StepNote, Verb
 from backend.engine.plan import plan
-from tests.backend.engine.test_plan import graphs
-from tests.backend.engine.toys import Toy, ToyWorld
+from tests.backend.engine.toys import Toy, ToyWorld, graphs
 
 RUN = Run("run-1", "toys", "nowhere")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from hypothesis import strategies as st
+
 from backend.engine.events import Event
 from backend.engine.resource import About, Change, Note, Resource, ResourceId, Step
 
@@ -99,6 +101,24 @@ class Check(Toy):
         return self.create()
 
 
+class Hanging(Toy):
+    """A toy that never answers."""
+
+    async def observe(self) -> str | None:
+        await asyncio.Event().wait()
+        return None
+
+
 def types(events: list[Event]) -> list[str]:
     """The events' types, in order."""
     return [event.payload.type for event in events]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
+    """Acyclic graphs: each node needs some of the earlier ones."""
+    names = [f"r{index}" for index in range(draw(st.integers(1, 12)))]
+    return {
+        name: draw(st.lists(st.sampled_from(names[:index]), unique=True)) if index else []
+        for index, name in enumerate(names)
+    }

@@ -27,9 +27,10 @@ def files(spec: GatewaySpec, form: Format) -> dict[str, str]:
     return {file.path: file.text for file in export(spec, form, environ=NOWHERE)}
 
 
-def objects(written: dict[str, str], cluster: str) -> list[Any]:
+@cache
+def objects(spec: GatewaySpec, form: Format, cluster: str) -> list[Any]:
     found = []
-    for path, text in written.items():
+    for path, text in files(spec, form).items():
         if f"{cluster}/" in path and path.endswith(".yaml") and "kustomization" not in path:
             found += [obj for obj in yaml.load_all(text, _LOADER) if obj]
     return found
@@ -53,10 +54,9 @@ def test_the_same_specification_gives_the_same_bytes(name: str, form: Format) ->
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_object_of_the_recipe_is_written_as_an_apply_sends_it(name: str, form: Format) -> None:
     spec = spec_of(name)
-    written = files(spec, form)
     for row_id, row in Recipe.of(spec, "my-project").rows.items():
         if isinstance(row, KubeObjects) and not row_id.startswith(SECOND_HAND):
-            there = [bare(obj) for obj in objects(written, row.cluster.name)]
+            there = [bare(obj) for obj in objects(spec, form, row.cluster.name)]
             for wanted in row.wanted.values():
                 assert bare(wanted) in there, (row_id, wanted["kind"])
 
@@ -99,14 +99,11 @@ def test_both_shapes_of_the_metric_are_there_for_the_script_to_choose_from() -> 
 
 def test_a_newer_gke_is_given_its_own_shape_of_the_metric() -> None:
     for form in (Format.MANIFESTS, Format.TERRAFORM):
-        metrics = [
-            one for one in objects(files(spec_of("exact version"), form), "gke-east") if "AutoscalingM" in one["kind"]
-        ]
+        metrics = [one for one in objects(spec_of("exact version"), form, "gke-east") if "AutoscalingM" in one["kind"]]
         assert [set(one["spec"]) for one in metrics] == [{"metrics"}]
 
 
 def test_the_pool_is_exported_in_every_form() -> None:
     for form in Format:
-        written = files(spec_of("plain"), form)
-        pools = [one for one in objects(written, "gke-east") if one["kind"] == "InferencePool"]
+        pools = [one for one in objects(spec_of("plain"), form, "gke-east") if one["kind"] == "InferencePool"]
         assert any("networking.gke.io/export" in json.dumps(pool["metadata"]) for pool in pools)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backend.monitor.feed import Feed, Tone
-from backend.monitor.snapshot import ConditionSnapshot
+from backend.monitor.snapshot import ConditionSnapshot, DriftedSnapshot, DriftSnapshot
 from tests.backend.monitor.snapshots import GOOD, cluster, pod, snapshot, spill
 
 
@@ -71,4 +73,25 @@ def test_conditions_drains_and_health_of_the_gateway() -> None:
         "gateway is healthy",
         "gateway HTTPRoute/default: ResolvedRefs is True, ResolvedRefs",
         "gateway r has capacity again",
+    ]
+
+
+def test_machines_that_are_lost_are_counted() -> None:
+    looks = (snapshot(at, cluster("a", "r", lost=lost)) for at, lost in enumerate((0, 2, 2, 3)))
+    assert texts(Feed(), *looks) == [
+        "a lost Pods with their machines, 2 by now",
+        "a lost Pods with their machines, 3 by now",
+    ]
+
+
+def test_drift_comes_and_goes_and_what_cannot_be_read_is_no_end_of_it() -> None:
+    change = {"field": "Policy/p: spec.a", "before": 1, "after": 2}
+    some = DriftSnapshot((DriftedSnapshot("backend-policy", "drifted", (change,)), DriftedSnapshot("pool@a", "absent")))
+    drifts = (None, some, some, DriftSnapshot(reason="no answer"), some, DriftSnapshot())
+    told = texts(Feed(), *(replace(snapshot(at), drift=drift) for at, drift in enumerate(drifts)))
+    assert told == [
+        "stack backend-policy is not as specified: Policy/p: spec.a is 1 and should be 2",
+        "stack pool@a is not there",
+        "stack backend-policy is as specified again",
+        "stack pool@a is as specified again",
     ]

@@ -219,6 +219,7 @@ async def test_an_api_that_never_answers_is_unknown(healthy: Surveyed, monkeypat
     async def never(_: Inventory) -> object:
         return await asyncio.Event().wait()
 
+    await healthy.survey._readings.networks()
     monkeypatch.setattr(readings, "LIMIT_S", 0.05)
     monkeypatch.setattr(Inventory, "subnetworks", never)
     found = await healthy.found(topics=(Topic.NETWORK,))

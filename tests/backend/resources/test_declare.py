@@ -15,7 +15,8 @@ from backend.clients.kube import Kube
 from backend.emulator.server import Emulator
 from backend.engine.apply import Result, Run, apply
 from backend.engine.events import Action, Event, Outcome, StepFinished, Verb
-from backend.engine.plan import Plan, graph, plan
+from backend.engine.graph import graph
+from backend.engine.plan import Plan, plan
 from backend.engine.resource import Resource, ResourceId
 from backend.resources import declare
 from backend.spec import GatewaySpec

@@ -83,8 +83,8 @@ async def test_two_gateways_in_two_namespaces_serve_three_regions(world: Any, ki
         world.proxy_subnet(region)
     for team in TEAMS:
         for region, cluster in zip(REGIONS, clusters.values(), strict=True):
-            cluster.store.create("/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}})
-            cluster.add(*servers(kit, team, region))
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}}
+            cluster.add(namespace, *servers(kit, team, region))
         gateway, route = kit.gateway(*REGIONS), kit.route()
         gateway["metadata"]["name"] = route["spec"]["parentRefs"][0]["name"] = f"{team}-gateway"
         config.add(*of(team, gateway, route, kit.health_policy()))

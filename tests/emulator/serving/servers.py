@@ -55,6 +55,7 @@ class Server:
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    """Wait until something holds; fails after half a minute."""
+    async with asyncio.timeout(30):
         while not await true():  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from backend.emulator.realmodel.client import MARK as REAL
 from backend.emulator.serving.generation import Latency
 from backend.emulator.serving.openai_app import ModelServer
 from backend.emulator.serving.text import MARK, tokenize
 from backend.emulator.serving.vllm_args import Adapter, ServerArgumentError, image_version, parse_server
+from tests.emulator.realmodel.wire import saying, served
 
 FAST = Latency(first_token=(0.001, 0.0), next_token=(0.001, 0.0), load_factor=1.0)
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -316,6 +318,38 @@ async def test_a_slow_server_takes_longer_and_a_silent_one_answers_nobody_until_
     app.pace(1)
     assert (await health).status == 200
     assert (await under_way).json["usage"]["completion_tokens"] == 4
+
+
+async def test_a_real_model_answers_where_it_has_time_and_simulated_text_where_it_has_none() -> None:
+    app = server()
+    asked: list[Any] = []
+    words = [{"accepted": True}, {"text": "Naples"}, {"text": " has it."}, {"end": True}]
+    body = {"model": MODEL, "messages": [{"role": "user", "content": PIZZA}], "max_tokens": 9}
+    async with served(saying(*words, asked=asked)) as app.real_model:
+        answer = await post(app, "/v1/chat/completions", body)
+        assert asked == [{"messages": body["messages"], "limit": 8}]
+        (choice,) = answer.json["choices"]
+        assert (choice["message"]["content"], choice["finish_reason"]) == (f"{REAL} Naples has it.", "stop")
+        assert answer.json["usage"]["completion_tokens"] == 3
+        short = await post(app, "/v1/completions", {"model": MODEL, "prompt": PIZZA, "max_tokens": 2})
+        assert short.json["choices"][0] == short.json["choices"][0] | {
+            "text": f"{REAL} Naples",
+            "finish_reason": "length",
+        }
+        await post(app, "/v1/completions", {"model": MODEL, "prompt": PIZZA, "max_tokens": 2, "ignore_eos": True})
+        assert len(asked) == 2, "load tests are none of its business"
+    async with served(saying({"busy": True})) as app.real_model:
+        answer = await post(app, "/v1/chat/completions", body)
+        assert answer.json["choices"][0]["message"]["content"].startswith(MARK)
+
+
+async def test_a_prompt_that_was_asked_before_is_found_in_the_cache() -> None:
+    app = server()
+    for _ in range(2):
+        await post(app, "/v1/completions", {"model": MODEL, "prompt": "A long review. " * 20, "max_tokens": 2})
+    hits = await metric(app, "vllm:gpu_prefix_cache_hits_total{")
+    assert hits > 0
+    assert hits % app.config.block_size == 0
 
 
 async def test_requests_beyond_the_batch_wait_their_turn() -> None:

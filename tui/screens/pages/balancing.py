@@ -37,9 +37,9 @@ def picture(spec: GatewaySpec) -> str:
         full = round(WIDTH * percent / 100)
         line = f"{percent} %"
         means = (
-            f"Once the {servers} model servers in {near.region} have {percent} % of their KV cache in use, new requests "
-            f"go to {far.region}. Long prompts fill it sooner than short ones. A burst runs over the line for some "
-            "seconds, until the metrics have come."
+            f"Once the {servers} model servers in {near.region} use {percent} % of their KV cache, new requests go to "
+            f"{far.region}. Long prompts fill it sooner than short ones. A burst runs over the line for some seconds, "
+            "until the metrics have come."
         )
     else:
         each = spec.balancing.max_in_flight_requests_per_endpoint or 0

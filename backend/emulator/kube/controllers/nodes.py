@@ -188,15 +188,15 @@ def reconcile_cluster(turn: Turn, cluster: Cluster, row: Object) -> None:
     away = {name for name, one in turn.world.tables.get("preempted", {}).items() if one["gone"]}
     grown = turn.world.tables.get("machines", {})
     machines = {name: one for name, one in wanted(cluster.key, row, grown).items() if name not in away}
-    present = {name_of(each) for each in store.list("/nodes")}
-    for name in sorted(present - machines.keys()):
+    present = {name_of(each): each for each in store.list("/nodes")}
+    for name in sorted(present.keys() - machines.keys()):
         store.delete("/nodes", None, name)
-    for name in sorted(machines.keys() & present):
+    for name in sorted(machines.keys() & present.keys()):
         pool, _ = machines[name]
-        info = store.get("/nodes", None, name)["status"]["nodeInfo"]
-        if "version" in pool and info["kubeletVersion"] != f"v{pool['version']}":
+        info = present[name].get("status", {}).get("nodeInfo", {})
+        if "version" in pool and info.get("kubeletVersion") != f"v{pool['version']}":
             store.set_status("/nodes", None, name, status(name, pool, pool["version"], turn.now), manager=MANAGER)
-    for name in sorted(machines.keys() - present):
+    for name in sorted(machines.keys() - present.keys()):
         pool, zone = machines[name]
         version = pool.get("version") or row.get("currentMasterVersion", "")
         obj = node(name, pool, zone, turn.world.project)
