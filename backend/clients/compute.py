@@ -1,17 +1,28 @@
 """Networks, subnetworks and the parts of load balancers (Compute Engine).
 
-Called by paths: Google's package for this API takes 100 MB and a second or more to load, and every command reads two
-of its lists. Invariant: bodies and answers are Google's own JSON.
+Google's package for this API takes 100 MB and a second or more to load. Every command reads two of its lists, so reads
+go by paths; only who makes or deletes a subnetwork waits for the package, and ``get_ready`` begins to load it.
+Invariants: bodies and answers are Google's own JSON; only the package's ``*_unary`` calls are used, because its
+``insert(...).result()`` forgets the endpoint and would ask the real cloud about an emulated operation.
 """
 
 from __future__ import annotations
 
-from backend.clients.google import Google, Json
+from backend.clients.google import Google, Json, Service
+from backend.clients.loading import prefetch
 from backend.clients.paging import pages, scoped
 from backend.errors import NotFound
 
 API = "compute"
 PAGE = {"maxResults": "500"}
+_MODULE = "google.cloud.compute_v1"
+SUBNETWORKS = Service(_MODULE, "SubnetworksClient", API)
+REGION_OPERATIONS = Service(_MODULE, "RegionOperationsClient", API)
+
+
+def get_ready() -> None:
+    """Begin to load, in the background, what changes of subnetworks need."""
+    prefetch((_MODULE,))
 
 
 class Compute:
@@ -44,18 +55,34 @@ class Compute:
 
     async def create_subnetwork(self, region: str, body: Json) -> Json:
         """Ask for a subnetwork and give the operation; raises ``AlreadyExists``."""
-        path, doing = f"{self._path}/regions/{region}/subnetworks", f"creating subnetwork {body['name']} in {region}"
-        return await self._google.rest(API, "POST", path, body, doing=doing, repeat=False)
+        return await self._google.call(
+            SUBNETWORKS,
+            "insert_unary",
+            "InsertSubnetworkRequest",
+            {"project": self._google.project, "region": region, "subnetworkResource": body},
+            doing=f"creating subnetwork {body['name']} in {region}",
+            repeat=False,
+        )
 
     async def delete_subnetwork(self, region: str, name: str) -> Json:
         """Ask for a subnetwork's deletion and give the operation; raises ``NotFound``, or ``Busy`` while it is used."""
-        path = f"{self._path}/regions/{region}/subnetworks/{name}"
-        return await self._google.rest(API, "DELETE", path, doing=f"deleting subnetwork {name} in {region}")
+        return await self._google.call(
+            SUBNETWORKS,
+            "delete_unary",
+            "DeleteSubnetworkRequest",
+            {"project": self._google.project, "region": region, "subnetwork": name},
+            doing=f"deleting subnetwork {name} in {region}",
+        )
 
     async def operation(self, region: str, name: str) -> Json:
         """State of a regional operation: ``status`` and, when it failed, ``error.errors``."""
-        path = f"{self._path}/regions/{region}/operations/{name}"
-        return await self._google.rest(API, "GET", path, doing=f"asking for operation {name}")
+        return await self._google.call(
+            REGION_OPERATIONS,
+            "get",
+            "GetRegionOperationRequest",
+            {"project": self._google.project, "region": region, "operation": name},
+            doing=f"asking for operation {name}",
+        )
 
     async def list_global_forwarding_rules(self) -> list[Json]:
         """All global forwarding rules; those of a cross-region load balancer have a subnetwork in each region.

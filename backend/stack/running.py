@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Rows = Sequence[Resource[Any]]
 SERVICES = "services"
 """Id of the row that turns APIs on."""
+SUBNETS = "subnet/"
+"""How the ids of rows begin that make or delete a subnetwork."""
 RUNS_RESUMED = 5
 """Latest journals in which operations under way are looked for."""
 
@@ -83,6 +85,10 @@ class Runs:
     async def _recorded(self, plan: Plan, run: Run, emit: Emit, ignore: Collection[str]) -> Result:
         if not plan.changes:
             return await apply(plan, self._rows(plan.verb), run=run, emit=emit)
+        if any(step.resource.startswith(SUBNETS) for step in plan.changes):
+            from backend.clients import compute
+
+            compute.get_ready()
         self._resume(plan)
         record = self._places.journal(self._spec.name, run.id)
         private_folder(record.parent)
