@@ -44,7 +44,7 @@ class Found:
     emulator: str | None
     """URL of the emulated cloud that runs; ``None`` when none does."""
     speed: float | None
-    """How many times faster than in life it plays; ``None`` when it leaves all waiting out, or none runs."""
+    """How many times faster than real time it plays; ``None`` when it leaves all waiting out, or none runs."""
     stacks: tuple[KeptStack, ...]
     """Stacks, the one applied last first."""
 

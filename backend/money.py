@@ -141,7 +141,7 @@ def over(guard: Guard | None, so_far: Spent, *, rehearsed: bool = False) -> str:
         return ""
     passed = []
     if guard.usd is not None and so_far.usd >= guard.usd:
-        verb = "would have been spent in life" if rehearsed else "were spent"
+        verb = "would have been spent for real" if rehearsed else "were spent"
         passed.append(f"about ${so_far.usd:,.2f} {verb}, and the guard is ${guard.usd:,.2f}")
     if guard.hours is not None and so_far.hours >= guard.hours:
         passed.append(f"it has stood for {so_far.hours:.1f} h, and the guard is {guard.hours:g} h")

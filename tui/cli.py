@@ -150,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     )
     start = emulator.add_parser("start", help="run it until Ctrl-C, or in the background", parents=[shared])
     start.add_argument("--detach", action="store_true", help="return once it is healthy")
-    start.add_argument("--speed", default="60", metavar="N|max", help="times faster than in life; 60 by default")
+    start.add_argument("--speed", default="60", metavar="N|max", help="times faster than real time; 60 by default")
     start.add_argument("--port", type=_port, default=0, metavar="P", help="port on 127.0.0.1; a free one by default")
     emulator.add_parser("stop", help="end it; its world is kept", parents=[shared])
     emulator.add_parser("status", help="what it is and what was made in it", parents=[shared])

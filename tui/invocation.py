@@ -100,7 +100,7 @@ class Invocation:
 
 
 def speed(text: str) -> float:
-    """Read a speed of the emulated cloud: ``max``, or how many times faster than in life."""
+    """Read a speed of the emulated cloud: ``max``, or how many times faster than real time."""
     if text == "max":
         return math.inf
     try:

@@ -96,7 +96,7 @@ def target(gateway: GatewaySnapshot) -> str:
 
 def spent(cost: CostSnapshot) -> str:
     """What it costs an hour and has cost, in words."""
-    rate = f"{money(cost.usd_per_hour)}{' in life' if cost.rehearsed else ''}"
+    rate = f"{money(cost.usd_per_hour)}{' for real' if cost.rehearsed else ''}"
     return rate if cost.spent_usd is None else f"{rate}, ${cost.spent_usd:,.2f} so far"
 
 

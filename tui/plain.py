@@ -35,7 +35,7 @@ FORECASTS = 5
 FORECAST_EVERY_S = (10.0, 300.0)
 """Shortest and longest time between two of these, in seconds."""
 LATE_FROM_S = 60.0
-"""Seconds in life that a step must last before its lateness is worth a line of its own."""
+"""Real seconds that a step must last before its lateness is worth a line of its own."""
 
 _DONE = {
     Action.CREATE: "created",
@@ -139,7 +139,7 @@ class PlainRun:
         for step in self._forecast.late(event.at):
             if step.lasted_s >= LATE_FROM_S and self._now - self._late_at.get(step.resource, -every) >= every:
                 self._late_at[step.resource] = self._now
-                life = "" if self._speed is None else " in life"
+                life = "" if self._speed is None else " for real"
                 usual = f"usually {span(step.usual.p50_s, step.usual.p90_s)}{life}, now {duration(step.lasted_s)}"
                 in_the_way = step.said.partition("; ")[0]
                 self._line("wait", "late", step.resource, f"{usual}; {in_the_way}" if in_the_way else usual)
@@ -191,7 +191,7 @@ class PlainRun:
 
     def _usual(self, step: StepStarted) -> str:
         usual = span(step.estimate_s or 0.0, step.estimate_p90_s or step.estimate_s or 0.0)
-        return usual if self._speed is None else f"{usual} in life"
+        return usual if self._speed is None else f"{usual} for real"
 
     def _late(self, resource: str) -> str:
         """Admit that a step takes longer than nine of ten do."""

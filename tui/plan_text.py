@@ -97,13 +97,13 @@ def _totals(plan: Plan, speed: float | None, prices: tuple[date, date]) -> str:
     usual = plan.duration
     time = span(usual.p50_s, usual.p90_s) if usual.p90_s > usual.p50_s else f"about {duration(usual.p50_s)}"
     if speed is not None:
-        time += " in life"
+        time += " for real"
     if speed is not None:
         time += f" ({pace(speed)})"
     rate = f"{money(plan.usd_per_hour)} ({per_day(plan.usd_per_hour)})"
     cost = f"costs {rate} while it stands, estimated with prices of {dates(prices)}"
     if speed is not None:
-        cost = f"would cost {rate} in life, estimated with prices of {dates(prices)}; nothing here"
+        cost = f"would cost {rate} for real, estimated with prices of {dates(prices)}; nothing here"
     return f"{counts}. Takes {time}; {cost}."
 
 

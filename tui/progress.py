@@ -129,7 +129,7 @@ class Progress:
     def __init__(self, steps: Iterable[StepFacts], *, speed: float | None = None) -> None:
         self.steps: dict[str, StepProgress] = {facts.resource: StepProgress(facts) for facts in steps}
         self.speed = speed
-        """How many times faster than in life it plays; ``None`` in life and where nobody knows."""
+        """How many times faster than real time it plays; ``None`` on a real cloud and where nobody knows."""
         self.lanes = _lanes(tuple(self.steps.values()))
         self.started: datetime | None = None
         self.last: datetime | None = None
@@ -193,7 +193,7 @@ class Progress:
         return self._share
 
     def spent_usd(self, now: datetime) -> float | None:
-        """What the things made so far have cost, in dollars of life; ``None`` where waiting is left out."""
+        """What the things made so far have cost, in real dollars; ``None`` where waiting is left out."""
         if self.speed == float("inf"):
             return None
         hours = {

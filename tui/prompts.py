@@ -155,7 +155,7 @@ def _wrong(checked: Checked, paths: Sequence[str]) -> Problem | None:
 
 def _summary(console: Console, spec: GatewaySpec) -> None:
     cost = costs(spec)
-    where = "in life; nothing here" if spec.target is Target.EMULATOR else "while it stands"
+    where = "for real; nothing here" if spec.target is Target.EMULATOR else "while it stands"
     regions = ", ".join(f"{cluster.region} ({cluster.serving_pool.gpus} GPUs)" for cluster in spec.targets)
     console.say("", f"{spec.name}: {regions}; about ${cost.usd_per_hour:.2f}/h {where}.")
     if cost.idle_gpus:

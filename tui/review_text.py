@@ -30,7 +30,7 @@ def totals(plan: Plan, stack: Stack) -> list[tuple[str, str]]:
     speed = stack.connection.speed
     counts = ", ".join(f"{plan.summary[key]} to {word}" for key, word in _WORDS.items() if plan.summary[key])
     told = [("", counts)]
-    usual, life = plan.duration, "" if speed is None else " in life"
+    usual, life = plan.duration, "" if speed is None else " for real"
     if plan.verb is Verb.APPLY and usual.p50_s:
         time = f"{span(usual.p50_s, usual.p90_s)}{life}"
         if speed is not None and not math.isinf(speed):
@@ -49,7 +49,7 @@ def planned_lines(planned: PlannedStep) -> Iterator[Line]:
     yield "", about.title or planned.resource
     told = [str(planned.action)]
     if planned.duration.p50_s:
-        told.append(f"usually {span(planned.duration.p50_s, planned.duration.p90_s)} in life")
+        told.append(f"usually {span(planned.duration.p50_s, planned.duration.p90_s)} for real")
     if about.usd_per_hour:
         told.append(money(about.usd_per_hour))
     yield "", ", ".join(told)

@@ -54,7 +54,7 @@ class RunSource(Protocol):
 
     @property
     def speed(self) -> float | None:
-        """How many times faster than in life the cloud plays; ``None`` in life."""
+        """How many times faster than real time the cloud plays; ``None`` on a real cloud."""
 
     @property
     def facts(self) -> Sequence[StepFacts]:

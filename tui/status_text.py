@@ -95,7 +95,7 @@ def _why(node: Node, style: Style, indent: str, whole: bool, told: set[tuple[str
 
 def _cost(status: Status) -> str:
     emulated = status.target == "emulator"
-    where = "nothing here; in life about " if emulated else "about "
+    where = "nothing here; for real about " if emulated else "about "
     cost = f"costs {where}{money(status.usd_per_hour)}, {per_day(status.usd_per_hour)}, "
     cost += f"estimated with prices of {dates(status.prices_dated)}"
     if status.spent is not None and status.spent.since is not None:

@@ -26,7 +26,7 @@ class StepFacts:
     reason: str = ""
     changes: tuple[Change, ...] = ()
     estimate_s: float = 0.0
-    """Usual length in seconds of life; 0 where nothing is waited for or nobody knows."""
+    """Usual length in real seconds; 0 where nothing is waited for or nobody knows."""
     estimate_p90_s: float = 0.0
     usd_per_hour: float = 0.0
 

@@ -107,7 +107,7 @@ def _standing(step: StepProgress, now: datetime, speed: float | None) -> str:
         parts[0] += f" in {elapsed(lasted)}" if step.state is State.DONE else f" after {elapsed(lasted)}"
     if facts.estimate_s and step.state in {State.WAITING, State.RUNNING, State.FAILED}:
         usual = span(facts.estimate_s, facts.estimate_p90_s or facts.estimate_s)
-        parts.append(f"usually {usual}{'' if speed is None else ' in life'}")
+        parts.append(f"usually {usual}{'' if speed is None else ' for real'}")
     return ", ".join(parts)
 
 

@@ -155,7 +155,7 @@ def pace(speed: float | None) -> str:
         return ""
     if math.isinf(speed):
         return "rehearsal: waiting times are left out"
-    return f"rehearsal: {speed:g} times faster than life"
+    return f"rehearsal: {speed:g} times faster than real time"
 
 
 def dates(span: tuple[date, date]) -> str:

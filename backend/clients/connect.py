@@ -68,7 +68,8 @@ class Connection:
     doors: Doors | None = None
     """Looks up the loopback doors to gateway addresses; ``None`` where addresses are reached directly."""
     speed: float | None = None
-    """How many times faster than in life a rehearsal plays, infinite when waiting is left out; ``None`` in life."""
+    """How many times faster than real time a rehearsal plays, infinite when waiting is left out; ``None`` on a real
+    cloud."""
     notes: tuple[str, ...] = ()
     """What people should know about how the cloud was found."""
 

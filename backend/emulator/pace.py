@@ -63,7 +63,7 @@ class Pace:
             raise ValueError(f"jitter must be 0 or more, not {self.jitter}")
 
     def played(self, seconds: float) -> float:
-        """Seconds of wall clock that so many seconds of life take; none at infinite speed."""
+        """Seconds of wall clock that so many real seconds take; none at infinite speed."""
         return seconds / self.speed
 
     def seconds(self, what: str, key: str) -> float:

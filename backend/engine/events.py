@@ -80,7 +80,8 @@ class RunStarted:
     estimate_p90_s: float | None = None
     """Length that nine of ten such runs keep below, in seconds on the real cloud."""
     speed: float | None = None
-    """How many times faster than in life it plays: 1 in life; ``None`` where waiting is left out or nobody knows."""
+    """How many times faster than real time it plays: 1 on a real cloud; ``None`` where waiting is left out or nobody
+    knows."""
 
 
 @dataclass(frozen=True, slots=True)

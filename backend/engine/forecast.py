@@ -20,9 +20,9 @@ class Late:
 
     resource: str
     usual: Duration
-    """How long it usually lasts, in life."""
+    """How long it usually lasts on a real cloud."""
     lasted_s: float
-    """Seconds that it has lasted, in life."""
+    """Seconds that it has lasted, in real time."""
     said: str
     """What it told last, such as that a zone is out of stock since 0:40; empty when nothing."""
 

@@ -24,7 +24,7 @@ PAGES: tuple[Page, ...] = (
             Field(
                 "rehearsal.speed",
                 "Speed",
-                "How many times faster than in life a rehearsal plays, or `max`; 60 plays "
+                "How many times faster than real time a rehearsal plays, or `max`; 60 plays "
                 "half an hour in half a minute. Counts when mcig starts the emulated cloud.",
                 when=choices.rehearsed,
             ),

@@ -109,7 +109,7 @@ class CostSnapshot:
     spent_usd: float | None
     """Since the oldest of what is there was made; None when that is not known."""
     rehearsed: bool = False
-    """Whether it is what the same would cost in life."""
+    """Whether it is what the same would cost on a real cloud."""
     guard_left_s: float | None = None
     """Seconds until the specification's guard is passed; None without one, or when that is not known."""
     guard_passed: str | None = None

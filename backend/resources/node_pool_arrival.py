@@ -94,7 +94,7 @@ class Arrival:
         return seen
 
     def _since_s(self) -> float | None:
-        """Seconds of life since the pool was asked for; ``None`` where a rehearsal leaves waiting out."""
+        """Real seconds since the pool was asked for; ``None`` where a rehearsal leaves waiting out."""
         speed = self._clients.connection.speed or 1.0
         return None if math.isinf(speed) else (self._clock() - self._began) * speed
 

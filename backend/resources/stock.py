@@ -23,7 +23,7 @@ class EarlyWord:
     """The early word of a stock-out: told once with the time at which it was first seen."""
 
     def __init__(self, policy: OnStockout, since_s: Callable[[], float | None]) -> None:
-        """Keep what is done afterwards, and a clock: seconds of life, ``None`` where waiting is left out."""
+        """Keep what is done afterwards, and a clock: real seconds, ``None`` where waiting is left out."""
         self._policy = policy
         self._since_s = since_s
         self._told = ""

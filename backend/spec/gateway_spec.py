@@ -64,7 +64,7 @@ class Rehearsal(Part):
     """How the emulated cloud behaves; only read when mcig starts it."""
 
     speed: Annotated[float, Field(gt=0)] | Literal["max"] = 60.0
-    """How many times faster than in life the control plane's durations pass."""
+    """How many times faster than real time the control plane's durations pass."""
     seed: int = 7
     """Seed of its durations: the same one plays the same rehearsal."""
     faults: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ LONGER_THAN_ANYTHING_S = 4 * 3600.0
 
 
 class Life:
-    """A cloud that takes as long as in life under a clock that is moved, and one process after the other in it."""
+    """A cloud that takes as long as for real under a clock that is moved, and one process after the other in it."""
 
     def __init__(self, spec: GatewaySpec, places: Places) -> None:
         self.spec, self.places = spec, places

@@ -82,7 +82,7 @@ def test_a_failure_can_be_ignored_and_a_guard_that_is_passed_is_told(world: Term
     assert world.mcig("doctor", "rehearsal", "--ignore", "policy").code == 0
     applied = world.mcig("apply", "rehearsal", "--yes", "--ignore", "policy", "--set", "guard.usd=0.001")
     assert "ignored: policy/compute.vmExternalIpAccess" in applied.out
-    assert "would have been spent in life, and the guard is $0.00" in " ".join(applied.out.split())
+    assert "would have been spent for real, and the guard is $0.00" in " ".join(applied.out.split())
     assert "looked after only while mcig runs" in " ".join(applied.out.split())
     cost = world.mcig("status", "rehearsal", "--json").document["cost"]
     assert cost["spent_usd"] > 0

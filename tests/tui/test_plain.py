@@ -59,7 +59,7 @@ def test_a_step_has_time_region_sign_word_and_resource() -> None:
     begun = started("cluster/gke-east", "us-east4", 480)
     lines = tell((0, begun), (0, StepNote("cluster/gke-east", "asked")), (16.2, finished("cluster/gke-east")))
     assert lines == [
-        " 0:00 us-east4     ▸ create   cluster/gke-east  asked; usually 8 min in life",
+        " 0:00 us-east4     ▸ create   cluster/gke-east  asked; usually 8 min for real",
         " 0:16 us-east4     ✓ created  cluster/gke-east  in 16 s",
     ]
 
@@ -124,7 +124,7 @@ def test_a_failure_is_told_at_once_and_in_full_at_the_end() -> None:
 def test_the_end_says_how_long_and_that_it_was_a_rehearsal(outcome: Outcome, words: str) -> None:
     text = " ".join(tell((38, RunFinished(outcome, 38.0, {"succeeded": 2}))))
     assert words in text
-    assert "(Rehearsal: 30 times faster than life.)" in text
+    assert "(Rehearsal: 30 times faster than real time.)" in text
 
 
 def test_what_takes_longer_than_usual_is_admitted() -> None:
@@ -133,7 +133,7 @@ def test_what_takes_longer_than_usual_is_admitted() -> None:
     assert lines[0].endswith("asked; usually 8-20 min")
     assert " ".join(line.strip() for line in lines[1:]).endswith("still (usually 8-20 min, now 24 min)")
     rehearsed = tell((0, slow), (0, StepNote("cluster/x", "asked")), (24, StepNote("cluster/x", "still")), speed=60)
-    assert " ".join(line.strip() for line in rehearsed[1:]).endswith("still (usually 8-20 min in life, now 24 min)")
+    assert " ".join(line.strip() for line in rehearsed[1:]).endswith("still (usually 8-20 min for real, now 24 min)")
     assert "now" not in "".join(tell((0, slow), (5, StepNote("cluster/x", "a")), (99, StepNote("b", "c")), speed=None))
 
 
@@ -306,7 +306,7 @@ def test_each_departure_is_said_once_with_its_reason() -> None:
 
 def test_a_rehearsal_costs_nothing_and_says_what_it_would() -> None:
     text = " ".join(show(planned("a", Action.CREATE, usd_per_hour=2.0, estimate_s=60), speed=math.inf))
-    assert "would cost $2.00/h ($48 a day) in life" in text
+    assert "would cost $2.00/h ($48 a day) for real" in text
     assert "waiting times are left out" in text
 
 
@@ -361,7 +361,7 @@ def test_a_status_shows_every_resource_its_drift_and_the_ways_in() -> None:
     assert "timeoutSec: 30 -> 100" in text
     assert "address in europe-west3: 10.0.0.5, from here http://127.0.0.1:9/v1" in text
     assert "1 of 2 are not as wanted; see `mcig plan demo`" in text
-    assert "costs nothing here; in life about $18.40/h" in text
+    assert "costs nothing here; for real about $18.40/h" in text
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class RunHeader(Widget):
             parts.append(("to go", span(left.p50_s, left.p90_s)))
         rate = sum(step.facts.usd_per_hour for step in self.progress.steps.values())
         spent = self.progress.spent_usd(finished_at if (finished_at := self._end(now)) else now)
-        life = " in life" if self.source.speed is not None else ""
+        life = " for real" if self.source.speed is not None else ""
         if rate and spent is not None:
             parts.append((f"spent{life} about", f"${spent:,.2f}"))
         if (counted := self.source.spent) is not None and counted.usd > (spent or 0.0):

@@ -56,7 +56,7 @@ def _lines(spec: GatewaySpec, cost: Costs) -> Content:
 
 def _money(spec: GatewaySpec, cost: Costs) -> list[tuple[str, str]]:
     if spec.target is Target.EMULATOR:
-        parts = [("costs nothing here\n", "$text-success"), (f"${cost.usd_per_hour:.2f}/h in life\n", "")]
+        parts = [("costs nothing here\n", "$text-success"), (f"${cost.usd_per_hour:.2f}/h for real\n", "")]
     else:
         parts = [(f"${cost.usd_per_hour:.2f}/h", "bold $text-accent"), (f"  ${cost.usd_per_day:,.0f}/day\n", "")]
     parts.append(("estimate, without traffic\n", "$quiet"))

@@ -386,7 +386,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def slow(tmp_path: Path, clock: Clock, spec: GatewaySpec) -> AsyncIterator[Clients]:
-    """Clients of an emulated cloud in which things take as long as in life."""
+    """Clients of an emulated cloud in which things take as long as for real."""
     async with Emulator(tmp_path / "slow", speed=1.0, clock=clock) as running:
         made = Clients(emulated(running.url, running.token, project="demo-project"), spec)
         await made.services.enable(WANTED)

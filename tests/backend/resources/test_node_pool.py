@@ -231,7 +231,7 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture
 async def slow(tmp_path: Path, clock: Clock, spec: GatewaySpec) -> AsyncIterator[Clients]:
-    """Clients of an emulated cloud in which a zone is out of stock and things take as long as in life."""
+    """Clients of an emulated cloud in which a zone is out of stock and things take as long as for real."""
     async with Emulator(tmp_path / "slow", speed=1.0, jitter=0.0, clock=clock) as running:
         made = Clients(emulated(running.url, running.token, project="demo-project", speed=1.0), spec)
         running.world.tables["services"]["container.googleapis.com"] = {"state": "ENABLED"}

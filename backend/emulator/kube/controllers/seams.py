@@ -86,7 +86,7 @@ class Pace(Protocol):
         ...
 
     def played(self, seconds: float) -> float:
-        """Real seconds that so many seconds of life take."""
+        """Seconds of wall clock that so many real seconds take."""
         ...
 
 
