@@ -24,6 +24,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 """How long an example takes says something of what else the machine does, and nothing of what is tested."""
 
+LONG_TIMEOUT_S = 900
+"""After how many seconds a test that takes long has hung; others have the limit of pyproject.toml."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
@@ -36,9 +39,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what takes long in real time, unless all is asked for; name the groups of ``pytest_cmdline_main``."""
     long_too = os.environ.get("MCIG_TESTS") == "all"
     for item in items:
-        if item.get_closest_marker("long") and not long_too:
+        long = item.get_closest_marker("long") is not None
+        if long and not long_too:
             item.add_marker(pytest.mark.skip(reason="takes long in real time; set MCIG_TESTS=all"))
-        elif getattr(config.option, "dist", "") == "loadgroup" and _shares(item):
+            continue
+        if long:
+            item.add_marker(pytest.mark.timeout(LONG_TIMEOUT_S))
+        if getattr(config.option, "dist", "") == "loadgroup" and _shares(item):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -6,7 +6,6 @@ Against a fresh emulated cloud they build the world that ``mcig apply`` builds, 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ pytestmark = [
     pytest.mark.skipif(not (GCLOUD and KUBECTL), reason="gcloud and kubectl are not installed"),
     pytest.mark.skipif(not all(map(shutil.which, NEEDED)), reason=f"{', '.join(NEEDED)} are not all installed"),
 ]
-LONG = pytest.mark.skipif(os.environ.get("MCIG_TESTS") != "all", reason="takes a minute; set MCIG_TESTS=all")
 TOKEN = "hf_a_token_for_the_script_0123"
 SPEC = """
 name: exported
@@ -67,7 +65,7 @@ def exported(scripts: Scripts, tmp_path: Path) -> tuple[Path, Path]:
     return spec, out
 
 
-@LONG
+@pytest.mark.long
 def test_after_setup_there_is_nothing_to_plan_and_the_token_is_nowhere(
     scripts: Scripts, exported: tuple[Path, Path]
 ) -> None:
@@ -86,7 +84,7 @@ def test_after_setup_there_is_nothing_to_plan_and_the_token_is_nowhere(
     assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
 
 
-@LONG
+@pytest.mark.long
 def test_setup_builds_what_apply_builds_and_teardown_takes_it_away(
     scripts: Scripts, exported: tuple[Path, Path]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import string
@@ -40,7 +39,7 @@ REFUSED = {
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded requests (../shared) are not here")
-@pytest.mark.skipif(os.environ.get("MCIG_TESTS") != "all", reason="69 commands run with MCIG_TESTS=all")
+@pytest.mark.long
 def test_every_recorded_command_ends_as_it_was_recorded(tools: Tools) -> None:
     tools.reset("cloudquotas", "iam")
     recorded = {path.name[:2]: json.loads(path.read_text()) for path in (SHARED / "gcloud/requests").glob("*.json")}
