@@ -16,7 +16,6 @@ from backend.clients.fleet import Fleet
 from backend.clients.google import Google
 from backend.clients.huggingface import HuggingFace
 from backend.clients.iam import Iam
-from backend.clients.inventory import Inventory
 from backend.clients.machines import Machines
 from backend.clients.projects import Projects
 from backend.clients.quotas import Quotas
@@ -32,11 +31,13 @@ if TYPE_CHECKING:
 class Clients:
     """All clients that a stack needs; close it when done."""
 
-    def __init__(self, connection: Connection, spec: GatewaySpec | None = None) -> None:
+    def __init__(
+        self, connection: Connection, spec: GatewaySpec | None = None, *, google: Google | None = None
+    ) -> None:
         self.connection = connection
         self.project = connection.project
         """Id of the project that everything is in."""
-        self._google = Google(connection)
+        self._google = google or Google(connection)
         self._regions = {} if spec is None else {cluster.name: cluster.region for cluster in spec.clusters}
         self._kubes: dict[str, Kube] = {}
 
@@ -86,14 +87,14 @@ class Clients:
         return Machines(self._google)
 
     @cached_property
-    def inventory(self) -> Inventory:
-        """What the project has, read without Google's packages."""
-        return Inventory(self._google)
-
-    @cached_property
     def huggingface(self) -> HuggingFace:
         """The hub that models come from."""
         return HuggingFace(self.connection)
+
+    @cached_property
+    def brief(self) -> Clients:
+        """Google's APIs for somebody who would rather have no answer than wait long for one; closed with these."""
+        return Clients(self.connection, google=self._google.brief())
 
     def kube(self, cluster: str) -> Kube:
         """The Kubernetes API of a cluster of the spec; its calls raise ``NotFound`` until the cluster has one."""

@@ -30,20 +30,15 @@ class Access:
 
     async def _held(self, permissions: Sequence[str]) -> frozenset[str]:
         path, body = f"/v3/projects/{self._project}:testIamPermissions", {"permissions": list(permissions)}
-        answer = await self._google.look(MANAGER, "POST", path, body, doing="asking what these credentials may do")
+        answer = await self._google.rest(MANAGER, "POST", path, body, doing="asking what these credentials may do")
         return frozenset(answer.get("permissions", ()))
-
-    async def project(self) -> Json:
-        """The project; raises ``PermissionDenied`` also for one that does not exist: Google does not tell."""
-        path = f"/v3/projects/{self._project}"
-        return await self._google.look(MANAGER, "GET", path, doing=f"reading project {self._project}")
 
     async def billing(self) -> Json:
         """Which billing account pays, and whether one does: ``billingEnabled``."""
         path = f"/v1/projects/{self._project}/billingInfo"
-        return await self._google.look(BILLING, "GET", path, doing="asking whether billing is on")
+        return await self._google.read(BILLING, path, doing="asking whether billing is on")
 
     async def policy(self, constraint: str) -> Json:
         """An organisation policy as it holds for the project: ``booleanPolicy`` or ``listPolicy``."""
         path, body = f"/v1/projects/{self._project}:getEffectiveOrgPolicy", {"constraint": f"constraints/{constraint}"}
-        return await self._google.look(MANAGER, "POST", path, body, doing=f"reading organisation policy {constraint}")
+        return await self._google.rest(MANAGER, "POST", path, body, doing=f"reading organisation policy {constraint}")

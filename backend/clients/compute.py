@@ -1,7 +1,6 @@
 """Networks, subnetworks and the parts of load balancers (Compute Engine).
 
-Google's package for this API takes 100 MB and a second or more to load. Every command reads two of its lists, so reads
-go by paths; only who makes or deletes a subnetwork waits for the package, and ``get_ready`` begins to load it.
+Reads go by paths, changes through Google's package, which takes 100 MB and a second or more to load.
 Invariants: bodies and answers are Google's own JSON; only the package's ``*_unary`` calls are used, because its
 ``insert(...).result()`` forgets the endpoint and would ask the real cloud about an emulated operation.
 """
@@ -9,20 +8,12 @@ Invariants: bodies and answers are Google's own JSON; only the package's ``*_una
 from __future__ import annotations
 
 from backend.clients.google import Google, Json, Service
-from backend.clients.loading import prefetch
-from backend.clients.paging import pages, scoped
+from backend.clients.paging import scoped
 from backend.errors import NotFound
 
 API = "compute"
 PAGE = {"maxResults": "500"}
-_MODULE = "google.cloud.compute_v1"
-SUBNETWORKS = Service(_MODULE, "SubnetworksClient", API)
-REGION_OPERATIONS = Service(_MODULE, "RegionOperationsClient", API)
-
-
-def get_ready() -> None:
-    """Begin to load, in the background, what changes of subnetworks need."""
-    prefetch((_MODULE,))
+SUBNETWORKS = Service("google.cloud.compute_v1", "SubnetworksClient", API)
 
 
 class Compute:
@@ -40,10 +31,18 @@ class Compute:
         """One VPC network; ``None`` when absent."""
         return await self._one(f"global/networks/{name}", doing=f"reading VPC network {name}")
 
+    async def networks(self) -> list[Json]:
+        """All VPC networks."""
+        return await self._global("networks", "VPC networks")
+
+    async def all_subnetworks(self) -> list[Json]:
+        """The subnetworks of all networks and regions; those who ask at the same time share one request."""
+        return await self._google.shared("compute.subnetworks", self._all_subnetworks)
+
     async def subnetworks(self, network: str) -> list[Json]:
-        """All subnetworks of a VPC network in all regions; those who ask at the same time share one request."""
+        """All subnetworks of a VPC network in all regions."""
         suffix = f"/projects/{self._google.project}/global/networks/{network}"
-        found = await self._google.shared("compute.subnetworks", self._all_subnetworks)
+        found = await self.all_subnetworks()
         return [subnetwork for subnetwork in found if subnetwork.get("network", "").endswith(suffix)]
 
     async def _all_subnetworks(self) -> list[Json]:
@@ -76,13 +75,8 @@ class Compute:
 
     async def operation(self, region: str, name: str) -> Json:
         """State of a regional operation: ``status`` and, when it failed, ``error.errors``."""
-        return await self._google.call(
-            REGION_OPERATIONS,
-            "get",
-            "GetRegionOperationRequest",
-            {"project": self._google.project, "region": region, "operation": name},
-            doing=f"asking for operation {name}",
-        )
+        path = f"{self._path}/regions/{region}/operations/{name}"
+        return await self._google.read(API, path, doing=f"asking for operation {name}")
 
     async def list_global_forwarding_rules(self) -> list[Json]:
         """All global forwarding rules; those of a cross-region load balancer have a subnetwork in each region.
@@ -114,7 +108,7 @@ class Compute:
 
     async def _one(self, path: str, *, doing: str) -> Json | None:
         try:
-            return await self._google.rest(API, "GET", f"{self._path}/{path}", doing=doing)
+            return await self._google.read(API, f"{self._path}/{path}", doing=doing)
         except NotFound:
             return None
 
@@ -123,7 +117,4 @@ class Compute:
         return [one for answer in found for one in answer.get("items") or ()]
 
     async def _pages(self, path: str, *, doing: str) -> list[Json]:
-        async def read(whole: str) -> Json:
-            return await self._google.rest(API, "GET", whole, doing=doing)
-
-        return await pages(read, f"{self._path}/{path}", PAGE)
+        return await self._google.read_pages(API, f"{self._path}/{path}", PAGE, doing=doing)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backend.clients.loading import load, prefetch
+from backend.clients.loading import SESSIONS, load, prefetch
 from backend.errors import CredentialsError, RehearsalError
 from backend.spec import Rehearsal, Target
 
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from backend.emulator.control import Instance
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-SDK = (
-    "google.cloud.service_usage_v1",
-    "google.cloud.container_v1",
-    "google.cloud.gkehub_v1",
-)
-"""The packages that every plan needs."""
 LOOPBACK = ("127.0.0.1", "localhost")
 _PREFIXES = {
     "container": "/container",
@@ -99,15 +93,12 @@ class Destination(Protocol):
     def rehearsal(self) -> Rehearsal: ...
 
 
-async def connect(
-    spec: Destination, *, project: str, home: Path, speed: float | None = None, packages: Sequence[str] = SDK
-) -> Connection:
+async def connect(spec: Destination, *, project: str, home: Path, speed: float | None = None) -> Connection:
     """Connect to the spec's target; an emulated cloud that does not run yet is started in ``home``.
 
-    ``speed`` overrides the spec's when it is started. ``packages`` of Google's are loaded meanwhile. Raises
-    ``CredentialsError`` and ``RehearsalError``.
+    ``speed`` overrides the spec's when it is started. Raises ``CredentialsError`` and ``RehearsalError``.
     """
-    prefetch(packages)
+    prefetch((SESSIONS,))
     if spec.target is Target.EMULATOR:
         return await asyncio.to_thread(_rehearsal, spec, project, home, speed)
     return await asyncio.to_thread(_google_cloud, project)

@@ -1,7 +1,8 @@
 """Clusters and node pools (Kubernetes Engine).
 
-A location is always the cluster's region: a regional cluster is not found at one of its zones. Invariant: what this API
-calls an operation is no long-running operation of the common kind; it is read by its bare name.
+A location is always the cluster's region: a regional cluster is not found at one of its zones. Reads go by paths,
+changes through Google's package. Invariant: what this API calls an operation is no long-running operation of the common
+kind; it is read by its bare name.
 """
 
 from __future__ import annotations
@@ -40,22 +41,13 @@ class Container:
 
     async def server_config(self, location: str) -> Json:
         """The versions that a location offers, by release channel."""
-        return await self._call(
-            "get_server_config",
-            "GetServerConfigRequest",
-            {"name": self._location(location)},
-            doing=f"reading the GKE versions of {location}",
-        )
+        path = f"{self._location(location)}/serverConfig"
+        return await self._read(path, doing=f"reading the GKE versions of {location}")
 
     async def cluster(self, location: str, name: str) -> Json | None:
         """One cluster; ``None`` when absent."""
         try:
-            found = await self._call(
-                "get_cluster",
-                "GetClusterRequest",
-                {"name": self._cluster(location, name)},
-                doing=f"reading cluster {name} in {location}",
-            )
+            found = await self._read(self._cluster(location, name), doing=f"reading cluster {name} in {location}")
         except NotFound:
             return None
         self._see(location, name, found)
@@ -70,8 +62,7 @@ class Container:
         return Clusters(found, frozenset(answer.get("missingZones", ())))
 
     async def _clusters(self) -> Json:
-        wanted = {"parent": self._location("-")}
-        return await self._call("list_clusters", "ListClustersRequest", wanted, doing="listing clusters")
+        return await self._read(f"{self._location('-')}/clusters", doing="listing clusters")
 
     def seen(self, location: str, name: str) -> Json | None:
         """A cluster as it was read last, when it then served; its endpoint and authority never change."""
@@ -116,12 +107,8 @@ class Container:
     async def node_pool(self, location: str, cluster: str, name: str) -> Json | None:
         """One node pool; ``None`` when it or its cluster is absent."""
         try:
-            return await self._call(
-                "get_node_pool",
-                "GetNodePoolRequest",
-                {"name": f"{self._cluster(location, cluster)}/nodePools/{name}"},
-                doing=f"reading node pool {name} of {cluster}",
-            )
+            path = f"{self._cluster(location, cluster)}/nodePools/{name}"
+            return await self._read(path, doing=f"reading node pool {name} of {cluster}")
         except NotFound:
             return None
 
@@ -164,12 +151,10 @@ class Container:
 
     async def operation(self, location: str, name: str) -> Json:
         """State of an operation: ``status``, ``detail``, ``progress`` and, when it failed, ``error``."""
-        return await self._call(
-            "get_operation",
-            "GetOperationRequest",
-            {"name": f"{self._location(location)}/operations/{name}"},
-            doing=f"asking for operation {name}",
-        )
+        return await self._read(f"{self._location(location)}/operations/{name}", doing=f"asking for operation {name}")
+
+    async def _read(self, path: str, *, doing: str) -> Json:
+        return await self._google.read(CLUSTER_MANAGER.api, f"/v1/{path}", doing=doing)
 
     async def _call(self, method: str, request: str, body: Json, *, doing: str, repeat: bool = True) -> Json:
         return await self._google.call(CLUSTER_MANAGER, method, request, body, doing=doing, repeat=repeat)

@@ -143,16 +143,21 @@ def _judge(answer: Answer, connection: Connection) -> tuple[type[CloudError], st
 def of_exception(error: Exception, *, doing: str, connection: Connection, url: str) -> CloudError | None:
     """Give the error for what a Google library raised while talking to ``url``; ``None`` for a bug of our own."""
     import requests
-    from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, TransportError
 
-    if isinstance(error, GoogleAPICallError):
-        return of_answer(_answer(error), doing=doing, connection=connection)
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        return of_answer(_answer(error.response), doing=doing, connection=connection)
     if isinstance(error, requests.exceptions.Timeout):
         return Unavailable(
             f"{doing}: no answer from {url} in time",
             cause="the network is slow, or the service is overloaded",
             fix="`mcig apply` again; it continues where it stopped",
+        )
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return Unavailable(
+            f"{doing}: {url} answered with something else than JSON",
+            cause="a proxy or the sign-in page of a network answered in its place",
+            fix=connection.unreachable_fix,
         )
     if isinstance(error, (requests.exceptions.RequestException, TransportError)):
         cause = _network_cause(error)
@@ -167,16 +172,21 @@ def of_exception(error: Exception, *, doing: str, connection: Connection, url: s
             cause="they have expired or were withdrawn",
             fix=connection.sign_in_fix,
         )
+
+    from google.api_core.exceptions import GoogleAPICallError
+
+    if isinstance(error, GoogleAPICallError):
+        answer = Answer.of(error.code, error.message) if error.response is None else _answer(error.response)
+        return of_answer(answer, doing=doing, connection=connection)
     return None
 
 
-def _answer(error: Any) -> Answer:
-    response = error.response
+def _answer(response: Any) -> Answer:
     try:
         body = response.json()
-    except (AttributeError, ValueError):
-        body = {"error": {"message": error.message}}
-    return Answer.of(error.code if response is None else response.status_code, body)
+    except ValueError:
+        body = f"{response.status_code} {response.reason}" if "<" in response.text else response.text
+    return Answer.of(response.status_code, body)
 
 
 def retry_after_s(error: CloudError) -> float | None:

@@ -1,6 +1,7 @@
 """Memberships and features of the project's fleet (GKE Hub).
 
-Invariant: memberships are looked for in all locations, because gcloud puts them into the cluster's own by default.
+Reads go by paths, changes through Google's package. Invariant: memberships are looked for in all locations, because
+gcloud puts them into the cluster's own by default.
 """
 
 from __future__ import annotations
@@ -29,20 +30,14 @@ class Fleet:
         return await self._google.shared("gkehub.memberships", self._memberships)
 
     async def _memberships(self) -> list[Json]:
-        return await self._google.list(
-            GKE_HUB,
-            "list_memberships",
-            "ListMembershipsRequest",
-            {"parent": f"projects/{self._google.project}/locations/-"},
-            doing="listing fleet memberships",
-        )
+        path = f"/v1/projects/{self._google.project}/locations/-/memberships"
+        answers = await self._google.read_pages(GKE_HUB.api, path, doing="listing fleet memberships")
+        return [one for answer in answers for one in answer.get("resources", ())]
 
     async def membership(self, name: str) -> Json | None:
         """One membership by its full resource name; ``None`` when absent."""
         try:
-            return await self._call(
-                "get_membership", "GetMembershipRequest", {"name": name}, doing=f"reading membership {name}"
-            )
+            return await self._read(name, doing=f"reading membership {name}")
         except NotFound:
             return None
 
@@ -65,14 +60,16 @@ class Fleet:
     async def feature(self, feature: str) -> Json | None:
         """One feature of the fleet, such as ``multiclusteringress``; ``None`` when it is off."""
         try:
-            return await self._call(
-                "get_feature",
-                "GetFeatureRequest",
-                {"name": f"{self._global()}/features/{feature}"},
-                doing=f"reading fleet feature {feature}",
-            )
+            return await self._read(f"{self._global()}/features/{feature}", doing=f"reading fleet feature {feature}")
         except NotFound:
             return None
+
+    async def features(self) -> list[Json]:
+        """All features of the fleet."""
+        answers = await self._google.read_pages(
+            GKE_HUB.api, f"/v1/{self._global()}/features", doing="listing fleet features"
+        )
+        return [one for answer in answers for one in answer.get("resources", ())]
 
     async def create_feature(self, feature: str, body: Json) -> Json:
         """Ask for a feature and give the operation; raises ``AlreadyExists``."""
@@ -95,7 +92,10 @@ class Fleet:
 
     async def operation(self, name: str) -> Json:
         """State of an operation: ``name``, ``done`` and, when it failed, ``error``."""
-        return await self._google.operation(GKE_HUB, name, doing=f"asking for operation {name.rpartition('/')[2]}")
+        return await self._read(name, doing=f"asking for operation {name.rpartition('/')[2]}")
+
+    async def _read(self, path: str, *, doing: str) -> Json:
+        return await self._google.read(GKE_HUB.api, f"/v1/{path}", doing=doing)
 
     async def _call(self, method: str, request: str, body: Json, *, doing: str, repeat: bool = True) -> Json:
         return await self._google.call(GKE_HUB, method, request, body, doing=doing, repeat=repeat)

@@ -1,23 +1,27 @@
-"""Calls of Google's synchronous REST clients from asynchronous code.
+"""Calls of Google's APIs from asynchronous code.
 
-No package of Google's has an asynchronous REST transport, so each call runs in a thread. Requests go in and answers
-come out as plain dicts in Google's own JSON form (camelCase, enums by name). Invariants: importing this module loads
-none of the SDK; the SDK's own retries, which last minutes, are off; every failure leaves as an error of
-``backend.errors``.
+Reads go by paths over google-auth's session, so that who only looks loads none of Google's packages; changes of large
+things go through the packages, which check every field before it is sent. Neither has an asynchronous REST transport,
+so each call runs in a thread. Requests go in and answers come out as plain dicts in Google's own JSON form (camelCase,
+enums by name). Invariants: importing this module loads none of the SDK; the SDK's own retries, which last minutes, are
+off; every failure leaves as an error of ``backend.errors``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from backend.clients import failures
-from backend.clients.loading import load
+from backend.clients.loading import SESSIONS, load
+from backend.clients.paging import pages
 from backend.errors import CloudError, RateLimited, Unavailable
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ LOOK_TIMEOUT_S = 8.0
 PAUSES_S = (0.25, 0.5)
 """Pauses before the second and the third try."""
 LONGEST_RETRY_AFTER_S = 10.0
+NO_QUERY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,14 @@ class Google:
         self._clients: dict[Service, Any] = {}
         self._building = threading.Lock()
         self._under_way: dict[str, asyncio.Task[Any]] = {}
-        self._closed = False
+        self._closed = threading.Event()
+        self.timeout_s = CALL_TIMEOUT_S
+
+    def brief(self) -> Self:
+        """The same clients and threads for somebody who would rather have no answer than wait long for one."""
+        made = copy.copy(self)
+        made.timeout_s = LOOK_TIMEOUT_S
+        return made
 
     @property
     def project(self) -> str:
@@ -77,63 +89,34 @@ class Google:
 
         def run(client: Any, module: Any) -> Json:
             ask = getattr(client, method)
-            return plain(ask(message(getattr(module, request), body), retry=None, timeout=CALL_TIMEOUT_S))
+            return plain(ask(message(getattr(module, request), body), retry=None, timeout=self.timeout_s))
 
         return await self._tried(service, run, doing=doing, repeat=repeat)
 
-    async def list(
-        self,
-        service: Service,
-        method: str,
-        request: str,
-        body: Json,
-        *,
-        doing: str,
-        pick: Callable[[Any], Iterable[Any]] = lambda item: (item,),
-    ) -> list[Json]:
-        """Call a paged method and give the items of all pages; ``pick`` gets them out of what the pager yields."""
-
-        def run(client: Any, module: Any) -> list[Json]:
-            ask = getattr(client, method)
-            pages = ask(message(getattr(module, request), body), retry=None, timeout=CALL_TIMEOUT_S)
-            return [plain(item) for outer in pages for item in pick(outer)]
-
-        return await self._tried(service, run, doing=doing, repeat=True)
-
     async def rest(
-        self,
-        api: str,
-        method: str,
-        path: str,
-        body: Json | None = None,
-        *,
-        doing: str,
-        repeat: bool = True,
-        timeout_s: float = CALL_TIMEOUT_S,
+        self, api: str, method: str, path: str, body: Json | None = None, *, doing: str, repeat: bool = True
     ) -> Json:
-        """Call a method of an API by its path, without a REST client of Google's; raises ``CloudError``."""
-        service = Service("google.api_core.exceptions", "", api)
+        """Call a method of an API by its path, without a client of Google's; raises ``CloudError``."""
+        service = Service(SESSIONS, "", api)
 
-        def run(session: Any, errors: Any) -> Json:
-            answer = session.request(method, f"{self._url(service)}{path}", json=body, timeout=timeout_s)
-            if answer.status_code >= 400:
-                raise errors.from_http_response(answer)
+        def run(session: Any, _: Any) -> Json:
+            answer = session.request(method, f"{self._url(service)}{path}", json=body, timeout=self.timeout_s)
+            answer.raise_for_status()
             return dict(answer.json())
 
         return await self._tried(service, run, doing=doing, repeat=repeat)
 
-    async def look(self, api: str, method: str, path: str, body: Json | None = None, *, doing: str) -> Json:
-        """Read something by its path that is not worth a long wait; raises ``CloudError``."""
-        return await self.rest(api, method, path, body, doing=doing, timeout_s=LOOK_TIMEOUT_S)
+    async def read(self, api: str, path: str, *, doing: str) -> Json:
+        """Read something by its path; raises ``CloudError``."""
+        return await self.rest(api, "GET", path, doing=doing)
 
-    async def operation(self, service: Service, name: str, *, doing: str) -> Json:
-        """Give the state of a long-running operation of Fleet or Service Usage: ``name``, ``done``, ``error``."""
+    async def read_pages(self, api: str, path: str, query: Mapping[str, str] = NO_QUERY, *, doing: str) -> list[Json]:
+        """Read a list by its path, all pages of it; raises ``CloudError``."""
 
-        def run(client: Any, _: Any) -> Json:
-            found = client.transport.operations_client.get_operation(name, retry=None, timeout=CALL_TIMEOUT_S)
-            return _operation(found)
+        async def read(whole: str) -> Json:
+            return await self.read(api, whole, doing=doing)
 
-        return await self._tried(service, run, doing=doing, repeat=True)
+        return await pages(read, path, query)
 
     async def shared(self, key: str, read: Callable[[], Awaitable[Found]]) -> Found:
         """Make a read, or join the same read when somebody has it under way already."""
@@ -170,7 +153,7 @@ class Google:
 
     async def close(self) -> None:
         """Close connections and threads; calls under way end by themselves, also those that are still connecting."""
-        self._closed = True
+        self._closed.set()
         for task in list(self._under_way.values()):
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -214,16 +197,15 @@ class Google:
             if client is None:
                 client = self._made(service, module)
                 self._clients[service] = client
-            if self._closed:
+            if self._closed.is_set():
                 _close(client)
                 raise RuntimeError(f"the clients were closed while one of {service.api} was made")
             return client
 
     def _made(self, service: Service, module: Any) -> Any:
-        options = load("google.api_core.client_options").ClientOptions
-        session = load("google.auth.transport.requests").AuthorizedSession
         if not service.client:
-            return session(self.connection.credentials)
+            return module.AuthorizedSession(self.connection.credentials)
+        options = load("google.api_core.client_options").ClientOptions
         return getattr(module, service.client)(
             credentials=self.connection.credentials,
             transport="rest",

@@ -14,6 +14,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+SESSIONS = "google.auth.transport.requests"
+"""The package that every request to Google goes through."""
+
 _one_at_a_time = threading.RLock()
 
 

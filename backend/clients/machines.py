@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from urllib.parse import urlencode
 
 from backend.clients.google import Google, Json
 
 API = "compute"
-PAGE = 500
-MOST_PAGES = 40
-"""Pages read of a list before it is given up; the filtered list has one or two."""
+PAGE = "500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +47,13 @@ class Machines:
 
     async def zones_with(self, machine_type: str) -> tuple[str, ...]:
         """Zones of all regions that have a machine type, in alphabetical order; empty for one that does not exist."""
-        zones: set[str] = set()
-        page = ""
-        for _ in range(MOST_PAGES):
-            query = {"filter": f"name={machine_type}", "maxResults": PAGE, "returnPartialSuccess": "true"}
-            query |= {"pageToken": page} if page else {}
-            path = f"{self._path}/aggregated/machineTypes?{urlencode(query)}"
-            answer = await self._google.look(API, "GET", path, doing=f"looking where {machine_type} is")
-            for scope, held in (answer.get("items") or {}).items():
-                if any(one["name"] == machine_type for one in held.get("machineTypes", ())):
-                    zones.add(scope.rpartition("/")[2])
-            page = answer.get("nextPageToken", "")
-            if not page:
-                break
-        return tuple(sorted(zones))
+        query = {"filter": f"name={machine_type}", "maxResults": PAGE, "returnPartialSuccess": "true"}
+        path, doing = f"{self._path}/aggregated/machineTypes", f"looking where {machine_type} is"
+        answers = await self._google.read_pages(API, path, query, doing=doing)
+        scopes = [scope for answer in answers for scope in (answer.get("items") or {}).items()]
+        return tuple(
+            sorted({zone.rpartition("/")[2] for zone, held in scopes if _names(held.get("machineTypes"), machine_type)})
+        )
 
     async def advice(self, region: str, machine_type: str, *, count: int, zones: Iterable[str]) -> Advice | None:
         """How likely so many Spot machines are to be had in a region now; ``None`` when Google does not say."""
@@ -77,7 +67,7 @@ class Machines:
             },
         }
         path, doing = f"{self._path}/regions/{region}/advice/capacity", f"asking for capacity in {region}"
-        answer = await self._google.look(API, "POST", path, body, doing=doing)
+        answer = await self._google.rest(API, "POST", path, body, doing=doing)
         for one in answer.get("recommendations", ()):
             scores = one.get("scores") or {}
             if "obtainability" in scores:
@@ -93,7 +83,7 @@ class Machines:
             "instanceProperties": {"machineType": machine_type, "scheduling": {"provisioningModel": "SPOT"}},
         }
         path, doing = f"{self._path}/regions/{region}/advice/capacityHistory", f"asking for Spot prices in {region}"
-        answer = await self._google.look(API, "POST", path, body, doing=doing)
+        answer = await self._google.rest(API, "POST", path, body, doing=doing)
         told = [one for one in answer.get("priceHistory", ()) if one["listPrice"].get("currencyCode") == "USD"]
         if not told:
             return None
@@ -101,3 +91,7 @@ class Machines:
         money = newest["listPrice"]
         dollars = int(money.get("units", 0)) + int(money.get("nanos", 0)) / 1e9
         return SpotPrice(dollars, datetime.fromisoformat(newest["interval"]["endTime"]).date())
+
+
+def _names(machine_types: Iterable[Json] | None, wanted: str) -> bool:
+    return any(one["name"] == wanted for one in machine_types or ())

@@ -1,7 +1,7 @@
 """The project itself and its IAM policy (Resource Manager).
 
-The policy is called by paths, because it must come back as it was read, down to fields that this program does not
-know; Google's message type would drop them. Invariant: a change of the policy touches one member's unconditional
+Called by paths, because the policy must come back as it was read, down to fields that this program does not know;
+Google's message type would drop them. Invariant: a change of the policy touches one member's unconditional
 bindings and nothing else; it is made on exactly the policy that was read, and made again on the newer one when somebody
 else was quicker.
 """
@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from backend.clients.google import Google, Json, Service
+from backend.clients.google import Google, Json
 from backend.errors import Busy, Conflict
 
 API = "cloudresourcemanager"
-PROJECTS = Service("google.cloud.resourcemanager_v3", "ProjectsClient", API)
 POLICY_VERSION = 3
 """The version that shows conditions; whoever reads an older one and writes it back drops them."""
 TRIES = 8
@@ -34,9 +33,7 @@ class Projects:
 
     async def get(self) -> Json:
         """The project; raises ``PermissionDenied`` also for one that does not exist: Google does not tell."""
-        body = {"name": f"projects/{self._google.project}"}
-        doing = f"reading project {self._google.project}"
-        return await self._google.call(PROJECTS, "get_project", "GetProjectRequest", body, doing=doing)
+        return await self._google.read(API, self._path, doing=f"reading project {self._google.project}")
 
     async def number(self) -> str:
         """The project's number, which the names of Google's service agents are made of; asked for once."""

@@ -42,16 +42,16 @@ class Quotas:
     async def of_region(self, region: str) -> Mapping[str, Quota]:
         """Quotas of a region by metric; raises ``NotFound`` for a region that does not exist."""
         path, doing = f"{self._project}/regions/{region}", f"reading the quotas of {region}"
-        return _quotas(await self._google.look(COMPUTE, "GET", path, doing=doing))
+        return _quotas(await self._google.read(COMPUTE, path, doing=doing))
 
     async def of_project(self) -> Mapping[str, Quota]:
         """Quotas that hold for all regions together, by metric."""
-        return _quotas(await self._google.look(COMPUTE, "GET", self._project, doing="reading the project's quotas"))
+        return _quotas(await self._google.read(COMPUTE, self._project, doing="reading the project's quotas"))
 
     async def info(self, identity: str) -> Json:
         """What Cloud Quotas says of a quota; raises ``NotFound`` for an id that it does not have."""
         path = f"{self._global}/services/{SERVICE}/quotaInfos/{identity}"
-        return await self._google.look(CLOUD_QUOTAS, "GET", path, doing=f"reading quota {identity}")
+        return await self._google.read(CLOUD_QUOTAS, path, doing=f"reading quota {identity}")
 
     async def request(self, identity: str, dimensions: Mapping[str, str], value: float, *, name: str) -> Json:
         """Ask Google for another limit and give the preference; granted at once or after days."""

@@ -53,6 +53,7 @@ class Readings:
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
+        self._brief = clients.brief
         self.project = clients.project
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
 
@@ -70,76 +71,79 @@ class Readings:
 
     async def services(self) -> frozenset[str] | Gap:
         """Names of the enabled APIs."""
-        return await self._once(("services",), self.clients.inventory.services)
+        return await self._once(("services",), self._brief.services.enabled)
 
     async def project_itself(self) -> Json | Gap:
         """The project."""
-        return await self._once(("project",), self.clients.access.project)
+        return await self._once(("project",), self._brief.projects.get)
 
     async def billing(self) -> Json | Gap:
         """The project's billing."""
-        return await self._once(("billing",), self.clients.access.billing)
+        return await self._once(("billing",), self._brief.access.billing)
 
     async def held(self, permissions: tuple[str, ...]) -> frozenset[str] | Gap:
         """Those of some permissions that the caller has."""
-        return await self._once(("held", permissions), lambda: self.clients.access.held(permissions))
+        return await self._once(("held", permissions), lambda: self._brief.access.held(permissions))
 
     async def policy(self, constraint: str) -> Json | Gap:
         """An organisation policy as it holds for the project."""
-        return await self._once(("policy", constraint), lambda: self.clients.access.policy(constraint))
+        return await self._once(("policy", constraint), lambda: self._brief.access.policy(constraint))
 
     async def region_quotas(self, region: str) -> Mapping[str, Quota] | Gap:
         """Compute Engine's quotas of a region."""
-        return await self._once(("quotas", region), lambda: self.clients.quotas.of_region(region))
+        return await self._once(("quotas", region), lambda: self._brief.quotas.of_region(region))
 
     async def project_quotas(self) -> Mapping[str, Quota] | Gap:
         """Compute Engine's quotas of all regions together."""
-        return await self._once(("quotas",), self.clients.quotas.of_project)
+        return await self._once(("quotas",), self._brief.quotas.of_project)
 
     async def quota_info(self, identity: str) -> Json | Gap:
         """What Cloud Quotas says of a quota."""
-        return await self._once(("quota", identity), lambda: self.clients.quotas.info(identity))
+        return await self._once(("quota", identity), lambda: self._brief.quotas.info(identity))
 
     async def zones_with(self, machine_type: str) -> tuple[str, ...] | Gap:
         """Zones that have a machine type."""
-        return await self._once(("machine", machine_type), lambda: self.clients.machines.zones_with(machine_type))
+        return await self._once(("machine", machine_type), lambda: self._brief.machines.zones_with(machine_type))
 
     async def advice(self, region: str, machine_type: str, count: int, zones: tuple[str, ...]) -> Advice | Gap | None:
         """How likely Spot machines are to be had."""
         return await self._once(
             ("advice", region, machine_type, count, zones),
-            lambda: self.clients.machines.advice(region, machine_type, count=count, zones=zones),
+            lambda: self._brief.machines.advice(region, machine_type, count=count, zones=zones),
         )
 
     async def spot_price(self, region: str, machine_type: str) -> SpotPrice | Gap | None:
         """What a Spot machine costs now."""
         return await self._once(
-            ("price", region, machine_type), lambda: self.clients.machines.spot_price(region, machine_type)
+            ("price", region, machine_type), lambda: self._brief.machines.spot_price(region, machine_type)
         )
 
     async def versions(self, region: str) -> Json | Gap:
         """GKE versions of a region."""
-        return await self._once(("versions", region), lambda: self.clients.inventory.versions(region))
+        return await self._once(("versions", region), lambda: self._brief.container.server_config(region))
 
     async def clusters(self) -> list[Json] | Gap:
         """Clusters of all locations."""
-        return await self._once(("clusters",), self.clients.inventory.clusters)
+        return await self._once(("clusters",), self._clusters)
+
+    async def _clusters(self) -> list[Json]:
+        return list((await self._brief.container.clusters()).found.values())
 
     async def networks(self) -> list[Json] | Gap:
         """VPC networks."""
-        return await self._once(("networks",), self.clients.inventory.networks)
+        return await self._once(("networks",), self._brief.compute.networks)
 
     async def subnetworks(self) -> list[Json] | Gap:
         """Subnetworks of all networks."""
-        return await self._once(("subnetworks",), self.clients.inventory.subnetworks)
+        return await self._once(("subnetworks",), self._brief.compute.all_subnetworks)
 
     async def memberships(self) -> list[Json] | Gap:
         """Fleet memberships."""
-        return await self._once(("memberships",), self.clients.inventory.memberships)
+        return await self._once(("memberships",), self._brief.fleet.memberships)
 
     async def features(self) -> list[Json] | Gap:
         """Fleet features."""
-        return await self._once(("features",), self.clients.inventory.features)
+        return await self._once(("features",), self._brief.fleet.features)
 
     async def token_owner(self, token: SecretStr) -> Owner | Gap:
         """Whose a Hugging Face token is."""

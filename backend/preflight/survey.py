@@ -228,7 +228,7 @@ async def open_survey(
     ``note`` gets what people should know of how it was found. Raises ``CredentialsError`` and ``RehearsalError``.
     """
     wanted = _Destination(target, rehearsal or Rehearsal())
-    connection = await connect(wanted, project=project, home=places.emulator, speed=speed, packages=())
+    connection = await connect(wanted, project=project, home=places.emulator, speed=speed)
     for line in connection.notes:
         note(line)
     clients = Clients(connection)

@@ -30,12 +30,14 @@ async def open_stack(
     with nobody who is left, and clusters that mcig did not make.
     Raises ``UsageError`` without a project, ``CredentialsError`` and ``RehearsalError``.
     """
-    from backend.clients import Clients
+    from backend.clients import Clients, ahead
     from backend.clients.connect import connect
     from backend.preflight.survey import Survey
     from backend.resources import declare
     from backend.resources.sharing import Teardown
 
+    if places.stack(spec.name).exists():
+        ahead.for_clusters()
     project = project_of(spec, environ)
     spec = spec.model_copy(update={"project": project})
     connection = await connect(spec, project=project, home=places.emulator, speed=speed)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.clients import ahead
 from backend.engine import journal
 from backend.engine.apply import Result, Run, apply
 from backend.engine.events import Emit, Event, Outcome, Verb
@@ -33,8 +34,14 @@ if TYPE_CHECKING:
 Rows = Sequence[Resource[Any]]
 SERVICES = "services"
 """Id of the row that turns APIs on."""
-SUBNETS = "subnet/"
-"""How the ids of rows begin that make or delete a subnetwork."""
+APIS = {
+    "subnet": "compute",
+    "cluster": "container",
+    "node-pool": "container",
+    "membership": "gkehub",
+    "fleet-ingress": "gkehub",
+}
+"""Google's APIs through which rows are changed whose ids begin so."""
 RUNS_RESUMED = 5
 """Latest journals in which operations under way are looked for."""
 
@@ -85,10 +92,7 @@ class Runs:
     async def _recorded(self, plan: Plan, run: Run, emit: Emit, ignore: Collection[str]) -> Result:
         if not plan.changes:
             return await apply(plan, self._rows(plan.verb), run=run, emit=emit)
-        if any(step.resource.startswith(SUBNETS) for step in plan.changes):
-            from backend.clients import compute
-
-            compute.get_ready()
+        ahead.for_changes(APIS.get(step.resource.partition("/")[0], "") for step in plan.changes)
         self._resume(plan)
         record = self._places.journal(self._spec.name, run.id)
         private_folder(record.parent)

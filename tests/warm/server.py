@@ -30,7 +30,6 @@ PACKAGES = (
     "google.auth.transport.requests",
     "google.cloud.container_v1",
     "google.cloud.gkehub_v1",
-    "google.cloud.service_usage_v1",
     "google.protobuf.json_format",
     "kubernetes.aio.client",
     "kubernetes.client.models",

@@ -46,6 +46,8 @@ class Cloud:
         if self.hold is not None:
             await self.hold.wait()
         status, body, *headers = next(self.answers)
+        if isinstance(body, str):
+            return web.Response(text=body, status=status, content_type="text/html")
         return web.json_response(body, status=status, headers=headers[0] if headers else None)
 
 
@@ -84,16 +86,23 @@ async def google(cloud: Cloud, pauses: list[float]) -> AsyncIterator[Google]:
     await made.close()
 
 
-async def test_answers_are_google_json_with_enum_names(google: Google, cloud: Cloud) -> None:
-    cloud.say((200, {"name": "c", "status": 2, "networkConfig": {"gatewayApiConfig": {"channel": "CHANNEL_STANDARD"}}}))
+async def test_what_a_package_answers_is_google_json_with_enum_names(google: Google, cloud: Cloud) -> None:
+    cloud.say((200, {"name": "o", "status": 3, "progress": {"metrics": [{"name": "NODES", "intValue": "7"}]}}))
+
+    found = await Container(google).delete_cluster("us-east4", "c")
+
+    assert found == {"name": "o", "status": "DONE", "progress": {"metrics": [{"name": "NODES", "intValue": "7"}]}}
+    path = "/container/v1/projects/demo-project/locations/us-east4/clusters/c"
+    assert cloud.asked == [("DELETE", path, None)]
+    assert cloud.headers[0]["Authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_what_is_read_keeps_fields_that_nobody_knows(google: Google, cloud: Cloud) -> None:
+    cloud.say((200, {"name": "c", "status": "RUNNING", "newerThanThis": {"on": True}}))
 
     found = await Container(google).cluster("us-east4", "c")
 
-    assert found == {
-        "name": "c",
-        "status": "RUNNING",
-        "networkConfig": {"gatewayApiConfig": {"channel": "CHANNEL_STANDARD"}},
-    }
+    assert found == {"name": "c", "status": "RUNNING", "newerThanThis": {"on": True}}
     assert cloud.asked == [("GET", "/container/v1/projects/demo-project/locations/us-east4/clusters/c", None)]
     assert cloud.headers[0]["Authorization"] == f"Bearer {TOKEN}"
 
@@ -231,6 +240,17 @@ async def test_a_cloud_that_is_gone_is_told_at_once(ask: Callable[[Google], Any]
     assert "refused" in caught.value.cause
     assert "mcig emulator start" in caught.value.fix
     await google.close()
+
+
+async def test_an_answer_of_something_in_between_is_told_as_such(google: Google, cloud: Cloud) -> None:
+    cloud.say(*[(200, "<html>Sign in to GuestWiFi</html>")] * 3)
+    with pytest.raises(Unavailable, match="something else than JSON") as caught:
+        await Container(google).clusters()
+    assert "sign-in page" in caught.value.cause
+
+    cloud.say(*[(502, "<html><h1>Bad Gateway</h1></html>")] * 3)
+    with pytest.raises(Unavailable, match="listing clusters: 502 Bad Gateway$"):
+        await Container(google).clusters()
 
 
 async def test_a_wrong_answer_to_the_wrong_question_is_not_hidden(google: Google, cloud: Cloud) -> None:

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from backend.clients import Clients, quotas
+from backend.clients.compute import Compute
 from backend.clients.connect import emulated
-from backend.clients.inventory import Inventory
 from backend.preflight import CHECKS, Survey, Topic, Verdict, readings
 from tests.backend.preflight.conftest import Surveyed, spec_of
 
@@ -216,12 +216,12 @@ def test_a_quota_without_a_limit_or_a_name_is_missing_and_not_zero() -> None:
 
 
 async def test_an_api_that_never_answers_is_unknown(healthy: Surveyed, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(_: Inventory) -> object:
+    async def never(_: Compute) -> object:
         return await asyncio.Event().wait()
 
     await healthy.survey._readings.networks()
     monkeypatch.setattr(readings, "LIMIT_S", 0.05)
-    monkeypatch.setattr(Inventory, "subnetworks", never)
+    monkeypatch.setattr(Compute, "all_subnetworks", never)
     found = await healthy.found(topics=(Topic.NETWORK,))
     assert found["subnet/us-east4"].status is Verdict.UNKNOWN
     assert "no answer within" in found["subnet/us-east4"].message
@@ -229,10 +229,10 @@ async def test_an_api_that_never_answers_is_unknown(healthy: Surveyed, monkeypat
 
 
 async def test_an_answer_that_is_nonsense_is_unknown(healthy: Surveyed, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nonsense(_: Inventory) -> object:
+    async def nonsense(_: Compute) -> object:
         return [{"surprise": True}, 7]
 
-    monkeypatch.setattr(Inventory, "subnetworks", nonsense)
+    monkeypatch.setattr(Compute, "all_subnetworks", nonsense)
     found = await healthy.found(topics=(Topic.NETWORK,))
     assert found["subnet/REGION"].status is Verdict.UNKNOWN
     assert "could not be understood" in found["subnet/REGION"].message

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from backend.clients import Clients
-from backend.clients.google import Service
-from backend.clients.projects import PROJECTS, bound, granted, revoked
+from backend.clients.projects import bound, granted, revoked
 from backend.emulator.server import Emulator
 from backend.engine.events import Verb
 from backend.errors import Busy, InvalidRequest, StepTimeout
@@ -267,24 +266,18 @@ async def test_observing_both_rows_asks_three_times(
 ) -> None:
     asked: list[str] = []
     google = clients.projects._google
-    by_path, by_name = google.rest, google.call
+    by_path = google.rest
 
     async def path_called(api: str, method: str, path: str, *args: Any, **more: Any) -> Any:
-        if api != "compute":
+        if api in {"cloudresourcemanager", "iam"}:
             asked.append(path)
         return await by_path(api, method, path, *args, **more)
 
-    async def method_called(service: Service, method: str, *args: Any, **more: Any) -> Any:
-        if service is PROJECTS:
-            asked.append(method)
-        return await by_name(service, method, *args, **more)
-
     monkeypatch.setattr(google, "rest", path_called)
-    monkeypatch.setattr(google, "call", method_called)
     await Session(spec, clients).plan(Verb.APPLY)
 
     assert sorted(path.rpartition("/")[2] for path in asked) == [
+        "demo-project",
         "demo-project:getIamPolicy",
-        "get_project",
         NODES.partition(":")[2],
     ]
