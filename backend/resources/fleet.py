@@ -21,14 +21,19 @@ from backend.spec import ClusterSpec, GatewaySpec
 
 INGRESS_ID = ResourceId("fleet-ingress")
 TIMEOUT_S = 20 * 60.0
-_IN_WORDS = {
+UNSAID = "CODE_UNSPECIFIED"
+"""State of a membership or feature of which nothing was said yet; an answer may also leave it out."""
+USABLE = frozenset({"READY", "UPDATING", "SERVICE_UPDATING"})
+"""States of a membership that works."""
+UNDER_WAY = {
     "absent": "is not there yet",
-    "CODE_UNSPECIFIED": "has not said yet how it is",
+    UNSAID: "has not said yet how it is",
     "CREATING": "is being made",
     "DELETING": "is being deleted",
     "DISABLING": "is being disabled",
     "ENABLING": "is being enabled",
 }
+"""States in which nothing is wrong yet, in words."""
 
 
 def membership_id(name: str) -> ResourceId:
@@ -53,7 +58,7 @@ def linked(memberships: list[Json], project: str, cluster: ClusterSpec) -> Json 
 
 def in_words(state: str) -> str:
     """What is told of a membership or feature while it is not ready."""
-    return _IN_WORDS.get(state, f"is {state}")
+    return UNDER_WAY.get(state, f"is {state}")
 
 
 async def follow(clients: Clients, watch: Watch, operation: str, doing: str) -> None:
@@ -65,8 +70,8 @@ async def follow(clients: Clients, watch: Watch, operation: str, doing: str) -> 
         except NotFound:
             return True
         if error := state.get("error"):
-            raise operation_failed(doing, error["message"], project=clients.project, code=error["code"])
-        return True if state["done"] else None
+            raise operation_failed(doing, error.get("message", ""), project=clients.project, code=error.get("code"))
+        return True if state.get("done") else None
 
     await watch.until(done)
 
@@ -125,13 +130,13 @@ class Membership(Resource[Json]):
         """Register the cluster, or use the membership that it has."""
         if observed is None:
             return self.create()
-        state = dig(observed, "state.code") or "CODE_UNSPECIFIED"
+        state = dig(observed, "state.code") or UNSAID
         if state == "CREATING":
             return self.create("already under way")
         if state == "DELETING":
             return self.create("the old one is being deleted")
-        if state == "CODE_UNSPECIFIED":
-            return self.update(Change("state.code", state, "READY"))
+        if state == UNSAID:
+            return self.update(Change("state.code", "not known yet", "READY"))
         return self.no_op("" if self._ours(observed) else f"adopted: {short(observed['name'])}")
 
     def removal(self, observed: Json | None) -> Step:
@@ -170,7 +175,7 @@ class Membership(Resource[Json]):
         async def ready() -> Json | None:
             seen = await self.observe()
             state = dig(seen, "state.code") or "absent"
-            if state in {"READY", "UPDATING", "SERVICE_UPDATING"}:
+            if state in USABLE:
                 return seen
             watch.saw(f"the membership {in_words(state)}")
             return None

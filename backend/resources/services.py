@@ -179,5 +179,5 @@ class EnabledServices(Resource[Apis]):
         except NotFound:
             return True
         if error := operation.get("error"):
-            raise operation_failed(doing, error["message"], project=self._clients.project, code=error["code"])
-        return True if operation["done"] else None
+            raise operation_failed(doing, error.get("message", ""), project=self._clients.project, code=error.get("code"))
+        return True if operation.get("done") else None
