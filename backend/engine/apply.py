@@ -3,7 +3,8 @@
 Steps run side by side as soon as everything before them is done, at most ``parallel`` at a time. When a step fails,
 those that need it are skipped and all others finish: what has been won is never thrown away. Invariants: every step of
 the plan gets exactly one ``step_finished``; ``run_finished`` is always emitted, also when the run is cancelled; a
-second run of the same resources continues where the first stopped, because each step may be repeated.
+second run of the same resources continues where the first stopped, because each step may be repeated. For the same
+reason a step whose error has ``patience_s``, seconds within which a hindrance passes, is tried again for that long.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.engine.events import (
     Action,
@@ -29,7 +30,10 @@ from backend.engine.events import (
     Verb,
 )
 from backend.engine.plan import Plan, PlannedStep
-from backend.engine.resource import Resource, ResourceId
+from backend.engine.poll import pause_after
+from backend.engine.resource import Note, Resource, ResourceId
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Run:
     target: str
     speed: float | None = None
     """See ``RunStarted.speed``."""
+    report: str = ""
+    """What to do about a fault of the program itself, as a fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Result:
     finished: tuple[StepFinished, ...]
     """One for each step of the plan, in the order in which they ended."""
     elapsed_s: float
+    unheard: Exception | None = None
+    """The first fault of a listener, after which it was told nothing more."""
 
     @property
     def failures(self) -> tuple[StepFinished, ...]:
@@ -65,11 +73,16 @@ async def apply(
     *,
     run: Run,
     emit: Emit,
+    record: Emit | None = None,
     parallel: int = 16,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """Carry out the plan and tell ``emit`` of everything; re-raises only a cancellation, after telling of it."""
-    recorder = Recorder(emit)
+    """Carry out the plan and tell ``emit`` of everything; re-raises only a cancellation, after telling of it.
+
+    ``record`` hears everything before ``emit`` does. What either raises is kept in the result: what is under way in a
+    cloud does not depend on who listens.
+    """
+    recorder = Recorder(emit) if record is None else Recorder(record, emit)
     began = clock()
     recorder(
         RunStarted(
@@ -83,7 +96,7 @@ async def apply(
             run.speed,
         )
     )
-    execution = _Execution(plan, {resource.id: resource for resource in resources}, recorder, parallel, clock)
+    execution = _Execution(plan, resources, recorder, run.report, parallel=parallel, clock=clock)
     outcome = Outcome.CANCELLED
     try:
         await execution.run()
@@ -92,7 +105,7 @@ async def apply(
     finally:
         elapsed = clock() - began
         recorder(RunFinished(outcome, elapsed, _counts(execution.finished)))
-    return Result(outcome, tuple(execution.finished), elapsed)
+    return Result(outcome, tuple(execution.finished), elapsed, recorder.fault)
 
 
 class _Execution:
@@ -101,14 +114,16 @@ class _Execution:
     def __init__(
         self,
         plan: Plan,
-        by_id: dict[ResourceId, Resource[Any]],
+        resources: Sequence[Resource[Any]],
         recorder: Recorder,
+        report: str,
+        *,
         parallel: int,
         clock: Callable[[], float],
     ) -> None:
         self._plan = plan
-        self._by_id = by_id
-        self._recorder = recorder
+        self._by_id = {resource.id: resource for resource in resources}
+        self._recorder, self._report = recorder, report
         self._bound = asyncio.Semaphore(parallel)
         self._clock = clock
         self._ended: dict[ResourceId, asyncio.Future[Outcome]] = {}
@@ -151,19 +166,43 @@ class _Execution:
         )
 
         def note(text: str, *, operation: str | None = None) -> None:
-            self._recorder(StepNote(planned.resource, text, operation))
+            if not self._ended[planned.resource].done():
+                self._recorder(StepNote(planned.resource, text, operation))
 
         try:
             if self._plan.verb is Verb.DESTROY:
-                await resource.delete(note)
+                await self._again(lambda: resource.delete(note), note)
                 detail = {}
             else:
-                await resource.apply(planned.step, note)
-                detail = dict(resource.detail(await resource.wait(note)))
+                await self._again(lambda: resource.apply(planned.step, note), note)
+                detail = dict(resource.detail(await self._again(lambda: resource.wait(note), note)))
+        except planned.forgiven as error:
+            self._finish(planned, Outcome.SUCCEEDED, self._clock() - began, reason=f"{planned.step.reason}: {error}")
         except Exception as error:
-            self._finish(planned, Outcome.FAILED, self._clock() - began, error=Failure.of(error))
+            self._finish(planned, Outcome.FAILED, self._clock() - began, error=Failure.of(error, self._report))
         else:
             self._finish(planned, Outcome.SUCCEEDED, self._clock() - began, detail=detail)
+
+    async def _again(self, attempt: Callable[[], Awaitable[Found]], note: Note) -> Found:
+        """Do what may be repeated until nothing hinders it, for as long as the error says that this is worth it.
+
+        An attempt may have been as patient itself; one that lasted longer than that was not hindered from its start.
+        """
+        since: float | None = None
+        told = ""
+        while True:
+            began = self._clock()
+            try:
+                return await attempt()
+            except Exception as error:
+                now, patience_s = self._clock(), getattr(error, "patience_s", 0.0)
+                since = now if since is None or now - began > 2 * patience_s else since
+                if now - since >= patience_s:
+                    raise
+                if (text := f"no answer: {getattr(error, 'cause', '') or error}") != told:
+                    told = text
+                    note(told)
+            await asyncio.sleep(pause_after(now - since))
 
     def _finish(
         self,

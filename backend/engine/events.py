@@ -7,11 +7,16 @@ exactly one ``run_finished`` last, also after a failure or an interruption.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any, ClassVar
+
+_CALLS_TOLD = 4
+"""Calls that are told of a fault of the program itself."""
 
 
 class Action(StrEnum):
@@ -52,16 +57,29 @@ class Failure:
     """Name of the error's class, such as ``StockOut``, for listeners that react to some."""
 
     @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """Describe any exception; ``cause`` and ``fix`` are taken from it where it has them."""
-        root = error.__cause__
+    def of(cls, error: BaseException, report: str = "") -> Failure:
+        """Describe any exception; ``cause`` and ``fix`` are taken from it where it has them.
+
+        What has neither, and does not come from the operating system, is a fault of the program itself: ``report`` is
+        its fix then, and the original says where it happened.
+        """
+        root, kind = error.__cause__, type(error).__name__
+        if not hasattr(error, "cause") and not isinstance(error, OSError):
+            message = f"{kind}: {error}".removesuffix(": ")
+            return cls(message, "a fault of mcig itself", report, f"{message}{_place(error)}", kind)
         return cls(
-            message=str(error) or type(error).__name__,
+            message=str(error) or kind,
             cause=str(getattr(error, "cause", "") or ""),
             fix=str(getattr(error, "fix", "") or ""),
             original=f"{type(root).__name__}: {root}" if root is not None else "",
-            kind=type(error).__name__,
+            kind=kind,
         )
+
+
+def _place(error: BaseException) -> str:
+    """The last calls before an exception was raised, the innermost first."""
+    calls = traceback.extract_tb(error.__traceback__)[-_CALLS_TOLD:]
+    return "".join(f", in {call.name} ({PurePath(call.filename).name}:{call.lineno})" for call in reversed(calls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +198,25 @@ Emit = Callable[[Event], None]
 
 
 class Recorder:
-    """Stamps payloads with sequence number and time and hands them to every listener in turn."""
+    """Stamps payloads with sequence number and time and hands them to every listener in turn.
+
+    A listener with a fault is told nothing more, and disturbs nobody.
+    """
 
     def __init__(self, *listeners: Emit, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._clock = clock
         self._seq = 0
+        self.fault: Exception | None = None
+        """The first fault of a listener."""
 
     def __call__(self, payload: Payload) -> None:
         """Send one payload."""
         self._seq += 1
         event = Event(self._seq, self._clock(), payload)
-        for listener in self._listeners:
-            listener(event)
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                self._listeners.remove(listener)
+                self.fault = self.fault or error

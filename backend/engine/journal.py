@@ -38,8 +38,10 @@ class Journal:
         self._fd = -1
 
     def __call__(self, event: Event) -> None:
-        """Append one event; lasting ones are synchronised to the disk."""
-        os.write(self._fd, (json.dumps(event.to_json(), default=str) + "\n").encode())
+        """Append one event; lasting ones are synchronised to the disk. Raises ``OSError``, as for a full one."""
+        line = (json.dumps(event.to_json(), default=str) + "\n").encode()
+        while line:
+            line = line[os.write(self._fd, line) :]
         if lasting(event):
             _sync(self._fd)
 

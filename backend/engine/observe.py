@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from backend.engine.resource import Resource, ResourceId
+from backend.engine.together import first
 
 
 class Unanswered(Exception):
@@ -38,7 +39,8 @@ async def observe(
 ) -> dict[ResourceId, Any]:
     """Look at everything side by side; what lives inside something absent is absent without asking.
 
-    What lives inside something and takes longer than ``limit_s`` is left unseen, as ``Unanswered``.
+    What lives inside something and takes longer than ``limit_s`` is left unseen, as ``Unanswered``; so is what was
+    only taken for absent, by an error of the kinds in ``passing``.
     """
     by_id = {resource.id: resource for resource in resources}
     bound = asyncio.Semaphore(parallel)
@@ -50,32 +52,27 @@ async def observe(
         async with bound:
             try:
                 async with asyncio.timeout(None if resource.within is None else limit_s) as limit:
-                    return await resource.observe()
+                    seen = await resource.observe()
             except passing as error:
                 return Unseen(error)
             except TimeoutError:
                 if not limit.expired() or limit_s is None:
                     raise
                 return Unseen(Unanswered(resource.id, limit_s))
+            if seen is None and resource.unread is not None and isinstance(resource.unread, passing):
+                return Unseen(resource.unread)
+            return seen
 
     try:
         async with asyncio.TaskGroup() as group:
             for name in _parents_first(by_id):
                 looks[name] = group.create_task(look(by_id[name]), name=f"observe {name}")
     except BaseExceptionGroup as failures:
-        raise _first(failures) from failures
+        error = first(failures)
+        raise error from error.__cause__
     return {name: task.result() for name, task in looks.items()}
 
 
 def _parents_first(by_id: Mapping[ResourceId, Resource[Any]]) -> Iterable[ResourceId]:
     homes = {name: () if one.within is None else (one.within,) for name, one in by_id.items()}
     return TopologicalSorter(homes).static_order()
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first real error of a group, so that callers see it and not the group."""
-    for failure in failures.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            return _first(failure)
-        return failure
-    return failures

@@ -7,7 +7,7 @@ plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from backend.engine.resource import About, Resource, ResourceId, Step
 
 LEFT_OUT = "left out by --only"
 """Reason of a step that is not carried out because another one was asked for alone."""
+FOLLOWS = "nothing before it changes"
+"""Reason of a step that is only carried out after a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class PlannedStep:
     present: bool = True
     """True when the resource exists now."""
     unseen: Exception | None = None
-    """Why it could not be looked at; nothing is known of it then, and its step is a no-op."""
+    """Why it could not be looked at; nothing is known of it then."""
+    forgiven: tuple[type[Exception], ...] = ()
+    """Errors with which its deletion counts as done, because it goes with what it lives in."""
 
     @property
     def resource(self) -> ResourceId:
@@ -153,8 +157,9 @@ async def plan(
 ) -> Plan:
     """Observe the world and say what ``verb`` would do.
 
-    Errors of the kinds in ``passing``, and looks longer than ``limit_s`` as in ``observe``, leave resources unseen, and
-    the plan is then good for looking only.
+    Errors of the kinds in ``passing``, and looks longer than ``limit_s`` as in ``observe``, leave resources unseen. A
+    plan to apply is then good for looking only; one to destroy takes away what unseen things live in, and raises the
+    error of what lives in nothing.
     """
     edges = graph(resources, verb)
     observed = await observe(resources, parallel=parallel, passing=passing, limit_s=limit_s)
@@ -167,6 +172,11 @@ async def plan(
         after = edges[name]
         upstream_moves = any(before in moved for before in after)
         unseen = seen.error if type(seen) is Unseen else None
+        if unseen is not None and verb is Verb.DESTROY:
+            step, goes = _removal_unseen(resource, by_id, observed)
+            forgiven = passing if goes else ()
+            actions[name] = PlannedStep(step, after, resource.about, drifted=False, unseen=unseen, forgiven=forgiven)
+            continue
         if unseen is None and resource.only_after_change:
             unseen = next((actions[before].unseen for before in sorted(after) if actions[before].unseen), None)
         if unseen is not None:
@@ -177,7 +187,7 @@ async def plan(
         if verb is Verb.DESTROY:
             step = resource.removal(seen)
         elif resource.only_after_change and not upstream_moves:
-            step = resource.no_op("nothing before it changes")
+            step = resource.no_op(FOLLOWS)
         else:
             step = resource.diff(seen)
         if step.action is not Action.NO_OP or (upstream_moves and verb is Verb.APPLY):
@@ -185,3 +195,18 @@ async def plan(
         drifted = seen is not None and step.action in {Action.UPDATE, Action.REPLACE}
         actions[name] = PlannedStep(step, after, resource.about, drifted, present=seen is not None)
     return Plan(verb, tuple(actions.values()))
+
+
+def _removal_unseen(
+    resource: Resource[Any], by_id: Mapping[ResourceId, Resource[Any]], observed: Mapping[ResourceId, Any]
+) -> tuple[Step, bool]:
+    """Take away what could not be looked at, and say whether it goes with what it lives in."""
+    home = resource.within
+    if home is None or type(observed[home]) is Unseen:
+        raise observed[home or resource.id].error
+    if by_id[home].removal(observed[home]).action is not Action.DELETE:
+        return Step(resource.id, Action.DELETE, reason=f"{home} does not answer"), False
+    if not resource.outside:
+        return resource.no_op(f"goes with {home}, which does not answer"), True
+    reason = f"{home} does not answer; if it stays so, {resource.outside} may remain"
+    return Step(resource.id, Action.DELETE, reason=reason), True

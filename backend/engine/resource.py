@@ -1,8 +1,8 @@
 """What the engine asks of a resource.
 
 A resource is one row of the recipe for one place: it can look at the world, say what should change, change it, wait
-until it holds, and take it away. Invariants: ``observe`` changes nothing; ``diff`` and ``removal`` are pure; ``apply``
-and ``delete`` may be repeated at any time ("already exists" and "not found" are success).
+until it holds, and take it away. Invariants: ``observe`` changes nothing; ``diff`` and ``removal`` are pure; ``apply``,
+``wait`` and ``delete`` may be repeated at any time ("already exists" and "not found" are success).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from backend.engine.events import Action
 
 ResourceId = NewType("ResourceId", str)
 """Stable name shown to people, such as ``node-pool/gke-west/h100``."""
+
+STATUS = "status"
+"""Field of a change that is only waited for: what is lacking to be ready."""
 
 Observed = TypeVar("Observed")
 
@@ -92,6 +95,10 @@ class Resource(ABC, Generic[Observed]):
     """The resource inside which this one lives: while that one is absent, so is this, and nothing is asked."""
     delete_after: frozenset[ResourceId] = frozenset()
     """Resources that must be gone before this one is deleted, beside those that depend on it."""
+    outside: str = ""
+    """What it has outside of what it lives in, in words, so that it is not wholly gone with that; empty for nothing."""
+    unread: Exception | None = None
+    """Why ``observe`` last took it for absent without having read that it is; ``None`` where it was read."""
     _operation: str | None = None
     """Name of the long-running operation under way, for resources whose ``wait`` follows one."""
 

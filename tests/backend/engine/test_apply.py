@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from backend.engine.apply import Result, Run, apply
 from backend.engine.events import Action, Event, Outcome, RunFinished, RunStarted, StepFinished, StepNote, Verb
 from backend.engine.plan import plan
-from tests.backend.engine.toys import Toy, ToyWorld, graphs
+from backend.engine.resource import Note, Step
+from tests.backend.engine.toys import Broken, Silent, Toy, ToyWorld, graphs
 
 RUN = Run("run-1", "toys", "nowhere")
 
@@ -63,6 +66,22 @@ async def test_a_failure_carries_message_cause_fix_and_the_original() -> None:
     assert error is not None
     assert (error.message, error.cause, error.fix) == ("a is broken", "it is a broken toy", "mend the toy")
     assert error.original == "OSError: wire cut"
+
+
+async def test_what_still_says_nothing_goes_with_what_it_lives_in() -> None:
+    world = ToyWorld(values={"cluster": "new"})
+    gateway = Silent(world, "gateway", within="cluster")
+    gateway.outside = "its load balancer"
+    toys = [Toy(world, "cluster"), gateway]
+
+    made = await plan(toys, Verb.DESTROY, passing=(ConnectionError,))
+    result = await apply(made, toys, run=RUN, emit=lambda event: None)
+
+    assert result.outcome is Outcome.SUCCEEDED
+    assert world.values == {}
+    assert result.finished[0].reason == (
+        "cluster does not answer; if it stays so, its load balancer may remain: gateway still says nothing"
+    )
 
 
 async def test_mending_and_running_again_continues() -> None:
@@ -119,6 +138,137 @@ async def test_a_cancelled_run_says_so_for_every_step_and_at_the_end() -> None:
     last = events[-1].payload
     assert isinstance(last, RunFinished)
     assert last.outcome is Outcome.CANCELLED
+
+
+class Hindered(Exception):
+    """What passes within a minute."""
+
+    cause = "the wire was cut"
+    patience_s = 60.0
+
+
+class Cut(Toy):
+    """A toy whose wire is cut for some requests, each of which takes time."""
+
+    def __init__(self, world: ToyWorld, cuts: int, *, at: Callable[[float], None], each_s: float = 0.0) -> None:
+        super().__init__(world, "a")
+        self.cuts, self._at, self._each_s = cuts, at, each_s
+
+    async def _ask(self) -> None:
+        self._at(self._each_s)
+        self.cuts -= 1
+        if self.cuts >= 0:
+            raise Hindered("no answer")
+
+    async def apply(self, step: Step, note: Note) -> None:
+        await self._ask()
+        await super().apply(step, note)
+
+    async def delete(self, note: Note) -> None:
+        await self._ask()
+        await super().delete(note)
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+@pytest.mark.parametrize(
+    ("cuts", "each_s", "ends"),
+    [(50, 1.0, True), (70, 1.0, False), (2, 60.0, False), (3, 1000.0, True)],
+    ids=["for less than a minute", "for longer", "patiently itself", "now and then"],
+)
+async def test_a_hindered_step_is_tried_again_for_as_long_as_that_may_last(
+    monkeypatch: pytest.MonkeyPatch, verb: Verb, cuts: int, each_s: float, ends: bool
+) -> None:
+    now = 0.0
+
+    def passes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("backend.engine.apply.pause_after", lambda elapsed_s: 0.0)
+    world = ToyWorld(values={} if verb is Verb.APPLY else {"a": "new"})
+    toys = [Cut(world, cuts, at=passes, each_s=each_s)]
+    events: list[Event] = []
+
+    result = await apply(await plan(toys, verb), toys, run=RUN, emit=events.append, clock=lambda: now)
+
+    assert (result.outcome is Outcome.SUCCEEDED) is ends
+    notes = [event.payload.text for event in events if isinstance(event.payload, StepNote)]
+    assert notes.count("no answer: the wire was cut") == 1
+
+
+class Talkative(Toy):
+    """A toy that fails and goes on talking."""
+
+    async def wait(self, note: Note) -> str:
+        async def talk() -> None:
+            while True:
+                await asyncio.sleep(0)
+                note("and another thing")
+
+        self.talking = asyncio.create_task(talk())
+        await asyncio.sleep(0.01)
+        raise Broken("it is over")
+
+
+async def test_nothing_is_told_of_a_step_that_has_ended() -> None:
+    toy = Talkative(ToyWorld(), "a")
+
+    _, events = await carry_out([toy])
+    await asyncio.sleep(0.01)
+
+    toy.talking.cancel()
+    assert StepNote("a", "and another thing") in [event.payload for event in events]
+    assert [event.payload.type for event in events[-2:]] == ["step_finished", "run_finished"]
+
+
+async def test_a_listener_with_a_fault_ends_no_run() -> None:
+    world = ToyWorld()
+    toys = [Toy(world, "a"), Toy(world, "b", "a")]
+    heard: list[Event] = []
+    full = OSError(28, "No space left on device")
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        if isinstance(event.payload, StepFinished):
+            raise full
+
+    result = await apply(await plan(toys, Verb.APPLY), toys, run=RUN, emit=listen)
+
+    assert result.outcome is Outcome.SUCCEEDED
+    assert world.values == {"a": "new", "b": "new"}
+    assert result.unheard is full
+    assert isinstance(heard[-1].payload, StepFinished)
+
+
+class Faulty(Toy):
+    """A toy with a fault of the program."""
+
+    async def wait(self, note: Note) -> str:
+        return {"name": self.id}["done"]
+
+
+async def test_a_fault_of_the_program_says_so_and_where_it_is() -> None:
+    toys = [Faulty(ToyWorld(), "a")]
+    run = replace(RUN, report="tell us")
+
+    result = await apply(await plan(toys, Verb.APPLY), toys, run=run, emit=lambda event: None)
+
+    error = result.finished[0].error
+    assert error is not None
+    assert (error.message, error.cause, error.fix) == ("KeyError: 'done'", "a fault of mcig itself", "tell us")
+    assert error.original.startswith("KeyError: 'done', in wait (test_apply.py:")
+
+
+async def test_what_the_machine_refuses_is_no_fault_of_the_program() -> None:
+    class Refused(Toy):
+        async def wait(self, note: Note) -> str:
+            raise PermissionError(13, "Permission denied", "kubeconfig")
+
+    result, _ = await carry_out([Refused(ToyWorld(), "a")])
+
+    error = result.finished[0].error
+    assert error is not None
+    assert (error.message, error.cause) == ("[Errno 13] Permission denied: 'kubeconfig'", "")
 
 
 async def test_notes_carry_operation_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def test_what_is_written_is_read_again_and_is_the_owners_only(tmp_path: Path) ->
     assert list(read(path)) == events
     assert path.stat().st_mode & 0o777 == 0o600
     assert {folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)} == {0o700}
+
+
+def test_what_the_disk_takes_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, write = run(asked("a", "op-1")), os.write
+    with monkeypatch.context() as patch, Journal(tmp_path / "r.jsonl") as journal:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+        for event in events:
+            journal(event)
+
+    assert list(read(tmp_path / "r.jsonl")) == events
 
 
 def test_a_bad_line_in_the_middle_is_told(tmp_path: Path) -> None:

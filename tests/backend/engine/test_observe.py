@@ -5,7 +5,7 @@ import pytest
 from backend.engine.events import Action, Verb
 from backend.engine.observe import Unanswered
 from backend.engine.plan import plan
-from tests.backend.engine.toys import Check, Hanging, Toy, ToyWorld
+from tests.backend.engine.toys import Check, Hanging, Silent, Toy, ToyWorld
 
 
 async def actions(resources: list[Toy], verb: Verb = Verb.APPLY) -> dict[str, Action]:
@@ -18,13 +18,6 @@ async def test_what_lives_inside_something_absent_is_not_asked_for() -> None:
     made = await actions([Toy(world, "cluster"), Toy(world, "inside", within="cluster")])
     assert made == {"cluster": Action.CREATE, "inside": Action.CREATE}
     assert world.log == ["observe cluster"]
-
-
-class Silent(Toy):
-    """A toy that cannot be looked at."""
-
-    async def observe(self) -> str | None:
-        raise ConnectionError(f"{self.id} says nothing")
 
 
 class Timed(Toy):
@@ -48,6 +41,21 @@ async def test_what_says_nothing_is_unseen_where_that_is_passed_over_and_an_erro
     unseen = {step.resource: str(step.unseen) for step in made.steps if step.unseen is not None}
     assert unseen == dict.fromkeys(("cluster", "inside", "check"), "cluster says nothing")
     assert {step.resource: step.action for step in made.changes} == {"after": Action.UPDATE}
+
+
+class Off(Toy):
+    """A toy whose API is off: it is taken for absent."""
+
+    async def observe(self) -> str | None:
+        self.unread = ConnectionError("its API is off")
+        return None
+
+
+async def test_what_is_only_taken_for_absent_is_made_by_a_run_and_unseen_by_a_look() -> None:
+    toys: list[Toy] = [Off(ToyWorld(), "membership")]
+    assert await actions(toys) == {"membership": Action.CREATE}
+    (step,) = (await plan(toys, Verb.APPLY, passing=(ConnectionError,))).steps
+    assert str(step.unseen) == "its API is off"
 
 
 async def test_what_hangs_inside_something_is_late_and_holds_nothing_else_up() -> None:

@@ -5,7 +5,7 @@ import pytest
 from backend.engine.events import Action, Verb
 from backend.engine.plan import plan
 from backend.engine.resource import Step
-from tests.backend.engine.toys import Check, Toy, ToyWorld
+from tests.backend.engine.toys import Check, Silent, Toy, ToyWorld
 
 
 async def actions(resources: list[Toy], verb: Verb = Verb.APPLY) -> dict[str, Action]:
@@ -58,6 +58,41 @@ async def test_the_estimate_is_the_critical_path_of_what_changes() -> None:
     made = await plan([Toy(world, "a"), Toy(world, "b", "a"), Toy(world, "c", "b"), Toy(world, "d")], Verb.APPLY)
     assert made.estimate_s == 2.0
     assert made.usd_per_hour == 2.0
+
+
+class Left(Toy):
+    """A toy that a destroy leaves."""
+
+    def removal(self, observed: str | None) -> Step:
+        return self.no_op("left")
+
+
+async def test_what_says_nothing_goes_with_what_it_lives_in() -> None:
+    world = ToyWorld(values={"cluster": "new", "kept": "new"})
+    gateway = Silent(world, "gateway", within="cluster")
+    gateway.outside = "its load balancer"
+    resources = [
+        Toy(world, "cluster"),
+        Left(world, "kept"),
+        Silent(world, "pods", within="cluster"),
+        gateway,
+        Silent(world, "pods in kept", within="kept"),
+    ]
+
+    made = await plan(resources, Verb.DESTROY, passing=(ConnectionError,))
+
+    steps = {str(step.resource): (step.action, step.step.reason, step.forgiven) for step in made.steps}
+    assert steps["pods"] == (Action.NO_OP, "goes with cluster, which does not answer", (ConnectionError,))
+    told = "cluster does not answer; if it stays so, its load balancer may remain"
+    assert steps["gateway"] == (Action.DELETE, told, (ConnectionError,))
+    assert steps["pods in kept"] == (Action.DELETE, "kept does not answer", ())
+
+
+async def test_a_destroy_needs_to_see_what_lives_in_nothing() -> None:
+    world = ToyWorld()
+    cluster, pods = Silent(world, "cluster"), Silent(world, "pods", within="cluster")
+    with pytest.raises(ConnectionError, match="cluster says nothing"):
+        await plan([cluster, pods], Verb.DESTROY, passing=(ConnectionError,))
 
 
 async def test_a_destroy_costs_what_it_leaves_standing() -> None:

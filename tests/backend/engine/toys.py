@@ -101,6 +101,16 @@ class Check(Toy):
         return self.create()
 
 
+class Silent(Toy):
+    """A toy that cannot be looked at, and is neither made nor deleted."""
+
+    async def observe(self) -> str | None:
+        raise ConnectionError(f"{self.id} says nothing")
+
+    async def delete(self, note: Note) -> None:
+        raise ConnectionError(f"{self.id} still says nothing")
+
+
 class Hanging(Toy):
     """A toy that never answers."""
 
