@@ -12,6 +12,8 @@ FAULTS: Mapping[tuple[str, ...], str] = {
     ("gateway-misconfigured",): "pool-extension-missing",
     ("metric-missing region=us-east4",): "metric-missing",
     ("pod-crashloop region=europe-west3",): "crash-loop",
+    ("hf-gated", "spot-preemption region=us-east4"): "gated-model",
+    ("hf-unauthorized", "spot-preemption region=europe-west3"): "gated-model",
     ("region-down region=us-east4",): "cluster-unreachable",
     ("stockout region=us-east4", "spot-preemption region=us-east4 times=2"): "no-gpu-node",
 }

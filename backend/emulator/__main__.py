@@ -18,6 +18,7 @@ import signal
 import sys
 from pathlib import Path
 
+from backend.emulator.instance import LOCK
 from backend.emulator.processes import process_start, raise_descriptor_limit
 
 _log = logging.getLogger("backend.emulator")
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     raise_descriptor_limit()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (options.home / "emulator.lock").open("w") as lock:
+    with (options.home / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

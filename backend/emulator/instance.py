@@ -1,4 +1,4 @@
-"""A running emulator as the product knows it: where it answers, and asking it over HTTP; standard library only."""
+"""A running emulator as the product knows it: found by its home, and asked over HTTP; standard library only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.emulator.processes import process_start
+
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Goes past any proxy: the emulator is on this machine."""
+LOCK = "emulator.lock"
+"""File of a home folder that its emulator holds locked for as long as it lives."""
+STATUS_TIMEOUT_S = 2.0
+"""Seconds that a healthy emulator has for saying how it is."""
 
 
 class EmulatorError(Exception):
@@ -20,6 +26,15 @@ class EmulatorError(Exception):
         super().__init__(message)
         self.message = message
         self.fix = fix
+
+
+class WrongWish(EmulatorError):
+    """The emulator runs and refuses what was asked of it."""
+
+
+def world_file(home: Path) -> Path:
+    """Where the world of a home folder is kept."""
+    return home / "world.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +60,7 @@ def call(
     timeout_s: float,
     body: dict[str, Any] | None = None,
     *,
-    mend: str = "Mend it, for example: mcig emulator fault add stockout zone=europe-west3-c",
+    mend: str = "for example: mcig emulator fault add stockout zone=europe-west3-c",
 ) -> dict[str, Any]:
     """Ask one of the emulator's own addresses; ``mend`` is the fix for a refused request. Raises EmulatorError."""
     request = urllib.request.Request(  # noqa: S310 the address is the emulator's own, on loopback
@@ -60,7 +75,7 @@ def call(
             return told
     except urllib.error.HTTPError as error:
         with error:
-            raise EmulatorError(*_refused(error, name, instance, mend)) from None
+            raise _refused(error, name, instance, mend) from None
     except (OSError, ValueError) as error:
         raise EmulatorError(
             f"The emulator at {instance.url} did not answer {name}: {error}",
@@ -68,15 +83,38 @@ def call(
         ) from None
 
 
-def _refused(error: urllib.error.HTTPError, name: str, instance: Instance, mend: str) -> tuple[str, str]:
+def _refused(error: urllib.error.HTTPError, name: str, instance: Instance, mend: str) -> EmulatorError:
     """What an error answer says, and what to do about it."""
     try:
         message = str(json.loads(error.read())["error"]["message"])
     except (ValueError, KeyError, TypeError):
         message = str(error)
     if error.code == 400:
-        return message, mend
-    return (
+        return WrongWish(message, mend)
+    return EmulatorError(
         f"The emulator at {instance.url} did not answer {name}: {message}",
         f"Read {instance.home / 'emulator.log'}, then run: mcig emulator start",
     )
+
+
+def find(home: Path) -> Instance | None:
+    """The healthy emulator of a home folder, or None."""
+    try:
+        record = json.loads((home / "emulator.json").read_text())
+    except (OSError, ValueError):
+        return None
+    if process_start(record["pid"]) != record["process_start"]:
+        return None
+    instance = Instance(
+        url=record["url"],
+        token=record["token"],
+        pid=record["pid"],
+        started=record["started"],
+        ca_file=Path(record["ca_file"]),
+        home=home,
+    )
+    try:
+        answer = call(instance, "GET", "status", STATUS_TIMEOUT_S)
+    except EmulatorError:
+        return None
+    return instance if answer.get("pid") == instance.pid else None

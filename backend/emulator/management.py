@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from backend.emulator import faults, settings
+from backend.emulator.google.access import CALLER
 from backend.emulator.google.app import authorized
 from backend.emulator.google.errors import invalid, unauthenticated
 from backend.emulator.google.serviceusage import INITIAL
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _GATEWAYS = "gateway.networking.k8s.io/gateways"
+_KINDS = {
+    "address": "addresses",
+    "backend-service": "backendServices",
+    "endpoint-group": "networkEndpointGroups",
+    "firewall": "firewalls",
+    "forwarding-rule": "forwardingRules",
+    "health-check": "healthChecks",
+    "http-proxy": "targetHttpProxies",
+    "network": "networks",
+    "quota-preference": "quotaPreferences",
+    "subnet": "subnetworks",
+    "url-map": "urlMaps",
+}
+"""What is listed as it is kept, by table."""
 
 
 def resources(world: World) -> Iterator[str]:
@@ -33,8 +48,13 @@ def resources(world: World) -> Iterator[str]:
             yield f"service/{name}"
     for email in tables["iam"].get("accounts", {}):
         yield f"service-account/{email}"
-    for key in tables["subnetworks"]:
-        yield f"subnet/{key}"
+    for binding in tables["iam"].get("bindings", ()):
+        for member in binding["members"]:
+            if (binding["role"], member) != ("roles/owner", CALLER):
+                yield f"binding/{binding['role'].removeprefix('roles/')}/{member}"
+    for kind, table in _KINDS.items():
+        for key in tables[table]:
+            yield f"{kind}/{key}"
     for key, row in tables["clusters"].items():
         yield f"cluster/{key}"
         for pool in row["nodePools"]:
@@ -48,12 +68,15 @@ def resources(world: World) -> Iterator[str]:
             meta = gateway["metadata"]
             yield f"gateway/{key.partition('/')[2]}/{meta['namespace']}/{meta['name']}"
         for pod in cluster.store.list("/pods"):
-            if world.kubelet.state(key, pod["metadata"]["uid"]).running:
+            if world.kubelet.has_process(key, pod["metadata"]["uid"]):
                 yield f"process/{key.partition('/')[2]}/{pod['metadata']['name']}"
 
 
 def status(emulator: Emulator) -> Json:
-    """What the emulator is and what it holds; `speed` is null when everything is done at once."""
+    """What the emulator is and what it holds.
+
+    `speed` is null when everything is done at once; `set_aside` is where a world of before is that cannot be read.
+    """
     world = emulator.world
     speed = world.pace.speed
     doors = [
@@ -70,6 +93,7 @@ def status(emulator: Emulator) -> Json:
         "faults": faults.listed(world),
         "doors": doors,
         "ca": str(emulator.ca_file),
+        "set_aside": str(world.set_aside) if world.set_aside else None,
     }
 
 

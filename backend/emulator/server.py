@@ -24,6 +24,7 @@ from backend.emulator import management
 from backend.emulator.google import operations
 from backend.emulator.google.app import add_google_apis
 from backend.emulator.google.clusterserver import open_cluster
+from backend.emulator.huggingface.hub import PREFIX as HUB
 from backend.emulator.huggingface.hub import add_hub
 from backend.emulator.pace import Pace
 from backend.emulator.world import World, token_of, write_private
@@ -134,6 +135,7 @@ class Emulator:
         port = self._runner.addresses[0][1]
         write_private(remembered, str(port))
         self.url = f"http://127.0.0.1:{port}"
+        self.world.hub = f"{self.url}{HUB}"
 
     async def _restore(self, clusters: dict[str, Any]) -> None:
         for key, saved in clusters.items():
@@ -184,7 +186,7 @@ class Emulator:
             self.world.unsaved.clear()
             try:
                 self.world.save()
-            except OSError:
+            except Exception:
                 _log.exception("the world could not be saved to %s", self.world.file)
 
     async def _end_parts(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import tempfile
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.emulator.instance import world_file
 from backend.emulator.pace import Pace
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ _TABLES = (
 )  # fmt: skip
 
 Json = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 class World:
@@ -57,6 +60,10 @@ class World:
         self.project_number = PROJECT_NUMBER
         self.tables: dict[str, Json] = empty_tables()
         self.kube: dict[str, KubeCluster] = {}
+        self.hub: str | None = None
+        """Where model servers find Hugging Face, a URL; None while nothing listens."""
+        self.set_aside: Path | None = None
+        """Where a world is that could not be read at the start."""
         self.wake = asyncio.Event()
         self.unsaved = asyncio.Event()
         self.settling = asyncio.Lock()
@@ -93,18 +100,29 @@ class World:
         write_private(self.file, json.dumps(self.dump(), separators=(",", ":")))
 
     def load(self) -> dict[str, Json]:
-        """Read the tables back and return `{cluster key: {"port", "state"}}`; empty without a world of this format."""
-        with contextlib.suppress(FileNotFoundError):
+        """Read the tables back and return `{cluster key: {"port", "state"}}`; empty without a world that can be read.
+
+        A file that is torn or of another format is moved aside, and `set_aside` says where to.
+        """
+        try:
             saved = json.loads(self.file.read_text())
-            if saved.get("format") == _FORMAT:
-                self.tables.update(saved["tables"])
-                return dict(saved["kube"])
-        return {}
+            if saved["format"] != _FORMAT:
+                raise ValueError(f"format {saved['format']}, and not {_FORMAT}")
+            tables, kube = dict(saved["tables"]), dict(saved["kube"])
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError) as error:
+            self.set_aside = self.file.with_suffix(".unreadable")
+            self.file.replace(self.set_aside)
+            _log.error("the world of before cannot be read (%s): it was moved to %s", error, self.set_aside)
+            return {}
+        self.tables.update(tables)
+        return kube
 
     @property
     def file(self) -> Path:
         """Where the world is kept."""
-        return self.home / "world.json"
+        return world_file(self.home)
 
 
 def empty_tables() -> dict[str, Json]:

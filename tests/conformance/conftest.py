@@ -10,16 +10,17 @@ from tests.conformance.tools import Tools
 from tests.warm.client import Warm
 
 
-@pytest.fixture(scope="module")
-def shared_tools(tmp_path_factory: pytest.TempPathFactory, warm: Warm, forked: None) -> Iterator[Tools]:
-    """One emulated cloud for the tests of a file."""
-    made = Tools(tmp_path_factory.mktemp("conformance"), warm)
-    yield made
-    made.close()
+@pytest.fixture(scope="package")
+def shared_tools(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Tools]:
+    """One emulated cloud, and one gcloud that is loaded."""
+    with warm.forking():
+        made = Tools(tmp_path_factory.mktemp("conformance"), warm)
+        yield made
+        made.close()
 
 
 @pytest.fixture
 def tools(shared_tools: Tools) -> Tools:
-    """The file's cloud with an empty world in which the recipe's APIs are enabled."""
+    """The cloud with an empty world in which the recipe's APIs are enabled."""
     shared_tools.reset()
     return shared_tools

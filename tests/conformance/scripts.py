@@ -79,9 +79,11 @@ class Scripts:
         with Server(str(self._door), Call) as server:
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
             thread.start()
-            yield
-            server.shutdown()
-            thread.join()
+            try:
+                yield
+            finally:
+                server.shutdown()
+                thread.join()
 
     def run(self, script: Path, **variables: str) -> Done:
         """Run a script with bash, as somebody would who has no terminal."""

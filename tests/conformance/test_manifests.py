@@ -6,6 +6,7 @@ nothing to compare with.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -169,16 +170,14 @@ def test_every_object_is_valid_for_the_real_api(tmp_path: Path) -> None:
         spec_of(gateway={"name": "g" * 60, "port": 8080}, objective={"name": "o", "priority": -3}, timeout_s=3600),
         spec_of(pool={"name": "p" * 60, "port": 9999}, health_check={"path": "/v1/health", "port": 9999}),
     ]
-    files = []
-    for index, spec in enumerate(specs):
-        path = tmp_path / f"{index}.yaml"
-        path.write_text(yaml.safe_dump_all(everything(spec)))
-        files.append(str(path))
+    different = {json.dumps(obj, sort_keys=True): obj for spec in specs for obj in everything(spec)}.values()
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump_all(different))
     checker = SHARED / "tools" / "validate-manifests"
-    told = subprocess.run([sys.executable, checker, *files], capture_output=True, text=True, check=False)
+    told = subprocess.run([sys.executable, checker, file], capture_output=True, text=True, check=False)
     refused = [line for line in told.stdout.splitlines() if not line.endswith(": ok")]
     assert (told.returncode, refused) == (0, []), told.stderr
-    assert [problem for spec in specs for obj in everything(spec) for problem in problems(obj)] == []
+    assert [problem for obj in different for problem in problems(obj)] == []
 
 
 def test_the_crd_has_the_releases_fields_and_bounds() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import shlex
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ APIS = (
     "multiclusterservicediscovery", "networkservices", "trafficdirector",
 )  # fmt: skip
 """What the recipe needs enabled."""
+TIMEOUT_S = 120
+"""After how many seconds a command has hung."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -81,9 +84,9 @@ class Tools:
 
     def close(self) -> None:
         """End everything that was started."""
-        if self._loaded is not None:
-            self._loaded.communicate()
         control.stop(self.instance)
+        if self._loaded is not None:
+            self._loaded.communicate(timeout=TIMEOUT_S)
 
     def reset(self, *services: str) -> None:
         """An empty world with these APIs enabled, by default all that the recipe needs, and no kubeconfig."""
@@ -127,6 +130,8 @@ class Tools:
         }
         self._loaded.stdin.write(json.dumps(request) + "\n")
         self._loaded.stdin.flush()
+        ready, _, _ = select.select([self._loaded.stdout], [], [], TIMEOUT_S)
+        assert ready, f"{shlex.join(arguments)} did not end\n{out.read_text()}\n{err.read_text()}"
         code = int(self._loaded.stdout.readline())
         return Done(shlex.join(["gcloud", *arguments]), code, out.read_text(), err.read_text())
 
@@ -180,7 +185,7 @@ class Tools:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=TIMEOUT_S,
             env=self.variables | variables,
             cwd=self.folder,
         )

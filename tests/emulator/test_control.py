@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +85,49 @@ def test_a_killed_emulator_comes_back_where_it_was(home: Path) -> None:
     second = start(home)
     assert second.pid != first.pid
     assert (second.url, second.token) == (first.url, first.token)
+
+
+def test_one_that_is_ending_is_replaced_once_it_is_gone(home: Path) -> None:
+    first = start(home)
+    os.kill(first.pid, signal.SIGSTOP)
+    (home / "emulator.json").unlink()
+    threading.Timer(0.3, os.kill, (first.pid, signal.SIGKILL)).start()
+    second = start(home)
+    assert second.pid != first.pid
+    control.stop(second)
+    third = start(home)
+    os.kill(third.pid, signal.SIGTERM)
+    while (home / "emulator.json").exists():
+        time.sleep(0.005)
+    assert start(home).pid != third.pid
+
+
+def test_one_that_neither_answers_nor_ends_is_named(home: Path) -> None:
+    home.mkdir()
+    with (home / "emulator.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(EmulatorError, match="gives no answer") as caught:
+            control.start(home, speed=1, wait_s=0.1)
+    assert str(home / "emulator.lock") in caught.value.fix
+
+
+def test_a_world_that_cannot_be_read_is_set_aside_and_told(home: Path) -> None:
+    home.mkdir()
+    (home / "world.json").write_text('{"format": 1, "tab')
+    aside = home / "world.unreadable"
+    assert control.status(start(home))["set_aside"] == str(aside)
+    assert aside.read_text() == '{"format": 1, "tab'
+
+
+def test_a_world_is_forgotten_whether_or_not_it_runs(home: Path) -> None:
+    instance = start(home)
+    control.add_fault(instance, "stockout")
+    control.forget(home)
+    assert control.status(instance)["faults"] == []
+    control.stop(instance)
+    assert (home / "world.json").exists()
+    control.forget(home)
+    assert not (home / "world.json").exists()
 
 
 def test_a_proxy_of_the_user_is_not_asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

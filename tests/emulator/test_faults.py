@@ -209,6 +209,14 @@ async def test_a_subnet_conflict_names_the_range(cloud: Any) -> None:
     await cloud.ok("POST", at, body)
 
 
+async def test_compute_engine_refuses_too_many_requests_with_403(cloud: Any) -> None:
+    play(cloud, "rate-limited step=subnet times=1")
+    error = await cloud.refused(403, "GET", "/compute/v1/projects/demo-project/aggregated/subnetworks")
+    assert error["errors"][0]["reason"] == "rateLimitExceeded"
+    assert error["details"][0]["reason"] == "RATE_LIMIT_EXCEEDED"
+    assert "of service 'compute.googleapis.com'" in error["message"]
+
+
 async def test_slow_operations_take_longer(cloud: Any) -> None:
     await cloud.create_cluster()
     play(cloud, "slow step=node-pool limit=4")
@@ -247,7 +255,7 @@ async def test_faults_are_added_listed_and_cleared_from_outside(instance: contro
     listed = await asyncio.to_thread(control.faults, instance)
     assert [fault["fault"] for fault in listed] == ["internal-error", "stockout zone=europe-west3-c"]
     assert (await asyncio.to_thread(control.status, instance))["faults"] == json.loads(json.dumps(listed))
-    with pytest.raises(control.EmulatorError, match="there is no fault 'nope'; there is stockout"):
+    with pytest.raises(control.WrongWish, match="there is no fault 'nope'; there is stockout"):
         await asyncio.to_thread(control.add_fault, instance, "nope")
     await asyncio.to_thread(control.clear_faults, instance)
     assert await asyncio.to_thread(control.faults, instance) == []

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from backend.emulator import faults
+
 REGION = "/container/v1/projects/demo-project/locations/europe-west3"
-H100 = {
+H100: dict[str, Any] = {
     "name": "h100",
     "initialNodeCount": 3,
     "locations": ["europe-west3-c"],
@@ -15,6 +17,11 @@ H100 = {
         "accelerators": [{"acceleratorCount": "2", "acceleratorType": "nvidia-h100-80gb"}],
     },
 }
+
+
+def h100(**config: Any) -> dict[str, Any]:
+    """The configuration of the pool with other values in it."""
+    return {"config": H100["config"] | config}
 
 
 async def test_server_config_has_the_versions_of_the_recipe(cloud: Any) -> None:
@@ -65,6 +72,19 @@ async def test_the_zone_of_a_regional_cluster_knows_nothing_of_it(cloud: Any) ->
     assert error["message"] == "Not found: projects/demo-project/locations/europe-west3-c/clusters/gke-west."
     assert error["errors"][0]["reason"] == "notFound"
     await cloud.refused(404, "POST", f"{REGION}-c/clusters/gke-west/nodePools", {"nodePool": H100})
+
+
+async def test_a_list_of_all_locations_names_the_region_that_gives_no_answer(cloud: Any) -> None:
+    await cloud.create_cluster("gke-west", "europe-west3")
+    await cloud.create_cluster("gke-east", "us-east4")
+    faults.add(cloud.world, "internal-error step=cluster region=us-east4", cloud.world.pace)
+    path = "/container/v1/projects/demo-project/locations/-/clusters"
+    partly = await cloud.ok("GET", path)
+    assert [one["name"] for one in partly["clusters"]] == ["gke-west"]
+    assert partly["missingZones"] == ["us-east4-a", "us-east4-b", "us-east4-c"]
+    whole = await cloud.ok("GET", path)
+    assert len(whole["clusters"]) == 2
+    assert "missingZones" not in whole
 
 
 async def test_what_exists_is_not_made_again(cloud: Any) -> None:
@@ -121,6 +141,20 @@ async def test_a_node_pool_lives_from_provisioning_to_gone(cloud: Any) -> None:
         ({"config": {"machineType": "rocket-9"}}, 'Machine type "rocket-9"'),
         ({"config": {"serviceAccount": "no@demo-project.iam.gserviceaccount.com"}}, "does not have access to service"),
         ({"name": "Upper"}, "node_pool.name"),
+        (h100(accelerators=[]), "requires 2 accelerators of type nvidia-h100-80gb, not none."),
+        (
+            h100(accelerators=[{"acceleratorType": "nvidia-l4", "acceleratorCount": "5"}]),
+            "requires 2 accelerators of type nvidia-h100-80gb, not 5 nvidia-l4.",
+        ),
+        (
+            {"config": {"machineType": "e2-standard-4", "accelerators": H100["config"]["accelerators"]}},
+            "requires no accelerators, not 2 nvidia-h100-80gb.",
+        ),
+        (h100(flexStart=True), "only one of spot and flexStart"),
+        (h100(spot=False), "Spot VMs or flex-start only"),
+        (h100(diskType="nonsense"), 'node_pool.config.disk_type": "nonsense"'),
+        (h100(diskSizeGb=1), 'node_pool.config.disk_size_gb": "1"'),
+        (h100(imageType="NONSENSE"), 'node_pool.config.image_type": "NONSENSE"'),
     ],
 )
 async def test_a_node_pool_that_cannot_be_is_refused(cloud: Any, pool: dict[str, Any], words: str) -> None:

@@ -74,7 +74,7 @@ async def test_a_body_that_is_no_json_object_is_refused(cloud: Any, body: str) -
 async def test_a_field_that_does_not_exist_is_named_with_its_place(cloud: Any) -> None:
     body = {"cluster": {"name": "a", "nodePools": [{"config": {"machine": "x"}}]}}
     error = await cloud.refused(400, "POST", CLUSTERS.replace("/-/", "/us-east4/"), body)
-    place = "cluster.nodePools[0].config"
+    place = "cluster.node_pools[0].config"
     assert (
         error["message"] == f"Invalid JSON payload received. Unknown name \"machine\" at '{place}': Cannot find field."
     )

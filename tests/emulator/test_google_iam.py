@@ -52,6 +52,20 @@ async def test_bindings_are_set_whole_and_only_on_what_was_read(cloud: Any, vers
     assert await cloud.ok("POST", f"{path}:getIamPolicy") == changed
 
 
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("roles/container.defaultNodeServiceAcount", "is not supported for this resource"),
+        ("projects/demo-project/roles/own", "does not exist in the resource's hierarchy"),
+    ],
+)
+async def test_a_role_that_does_not_exist_is_not_granted(cloud: Any, role: str, words: str) -> None:
+    policy = {"bindings": [{"role": role, "members": ["user:somebody@example.com"]}]}
+    error = await cloud.refused(400, "POST", f"{PROJECTS}/v3/projects/demo-project:setIamPolicy", {"policy": policy})
+    assert role in error["message"]
+    assert words in error["message"]
+
+
 async def test_a_deleted_account_stays_in_the_bindings_as_deleted(cloud: Any) -> None:
     account = await create(cloud)
     path = f"{PROJECTS}/v3/projects/demo-project"

@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from backend.emulator.google.access import CALLER
+from backend.emulator.management import status
 from backend.emulator.server import Emulator
 
 CLUSTERS = "/container/v1/projects/demo-project/locations/europe-west3/clusters"
@@ -120,6 +122,44 @@ async def test_the_feature_brings_the_multi_cluster_gateway_classes(session: Ses
     await eventually(class_is_there)
     resources = (await session.status())["resources"]
     assert {"membership/global/gke-west", "feature/multiclusteringress"} <= set(resources)
+
+
+async def test_whatever_costs_money_is_listed(emulator: Emulator) -> None:
+    tables = emulator.world.tables
+    fresh = set(tables)
+    assert status(emulator)["resources"] == []
+    made = {"addresses", "backendServices", "firewalls", "forwardingRules", "healthChecks", "networkEndpointGroups"}
+    made |= {"networks", "quotaPreferences", "subnetworks", "targetHttpProxies", "urlMaps"}
+    for table in made:
+        tables[table]["us-east4/left"] = {}
+    tables["iam"]["bindings"] = [{"role": "roles/owner", "members": [CALLER]}]
+    tables["iam"]["bindings"] += [{"role": "roles/viewer", "members": ["user:a@example.com"]}]
+    left = status(emulator)["resources"]
+    assert len(left) == len(made) + 1
+    assert {"forwarding-rule/us-east4/left", "address/us-east4/left", "binding/viewer/user:a@example.com"} <= set(left)
+    told_otherwise = {"clusters", "features", "iam", "memberships", "services"}
+    of_itself = {"faults", "machines", "operations", "preempted", "quotas", "settings", "subnetworkChanges", "timers"}
+    assert fresh - made - told_otherwise - of_itself == {"told"}, "a new table is listed, or said here not to be"
+
+
+async def test_a_save_that_fails_is_not_the_last(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, saves, tried = emulator.world, emulator.world.save, asyncio.Event()
+
+    def save() -> None:
+        tried.set()
+        saves()
+
+    monkeypatch.setattr(world, "save", save)
+    world.tables["timers"]["no JSON"] = object()
+    world.touch()
+    async with asyncio.timeout(5):
+        await tried.wait()
+    tried.clear()
+    world.tables["timers"] = {"mended": 1.0}
+    world.touch()
+    async with asyncio.timeout(5):
+        await tried.wait()
+    assert "mended" in world.file.read_text()
 
 
 async def test_reset_leaves_a_fresh_world(session: Session) -> None:

@@ -114,9 +114,21 @@ async def test_a_request_for_more_is_granted_after_a_while_and_then_holds(quotas
     assert await quotas.ok("GET", path, filter="reconciling=true") == {}
 
     await quotas.refused(409, "POST", path, wanted("8"), quotaPreferenceId="h100-again")
-    await quotas.ok("PATCH", f"{path}/h100", {"quotaConfig": {"preferredValue": "8"}})
+    more = {"quotaConfig": {"preferredValue": "8"}}
+    await quotas.refused(400, "PATCH", f"{path}/h100", more)
+    again = await quotas.ok("PATCH", f"{path}/h100", more | {"contactEmail": "rehearsal@example.com"})
+    assert (again["reconciling"], again["quotaConfig"]["grantedValue"]) == (True, "6")
+    assert "contactEmail" not in again
     quotas.now += 600
     assert limits(await quotas.ok("GET", f"{INFOS}/{H100}"), region="us-east4") == ["8"]
+
+
+async def test_an_email_address_is_wanted_for_more_and_not_for_less(quotas: Any) -> None:
+    settings.put(quotas.world, "quota.us-east4.PREEMPTIBLE_NVIDIA_H100_GPUS=4")
+    path = f"{AT}/quotaPreferences"
+    error = await quotas.refused(400, "POST", path, wanted("6", contactEmail=""), quotaPreferenceId="h100")
+    assert error["details"][0]["fieldViolations"][0]["field"] == "quota_preference.contact_email"
+    await quotas.ok("POST", path, wanted("2", contactEmail=""), quotaPreferenceId="h100")
 
 
 @pytest.mark.parametrize(

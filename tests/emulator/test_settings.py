@@ -212,6 +212,6 @@ async def test_settings_are_put_and_listed_from_outside(instance: control.Instan
     told = await asyncio.to_thread(control.settings, instance)
     assert told["settings"] == [put_one]
     assert {"form", "does"} == set(told["forms"][0])
-    with pytest.raises(control.EmulatorError, match="there is no 'nope'") as refused:
+    with pytest.raises(control.WrongWish, match="there is no 'nope'") as refused:
         await asyncio.to_thread(control.put_setting, instance, "nope=1")
     assert "mcig emulator set quota" in refused.value.fix

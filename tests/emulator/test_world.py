@@ -3,6 +3,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from backend.emulator.google import operations
 from backend.emulator.pace import Pace
 from backend.emulator.world import World, empty_tables, port_of, token_of, write_private
@@ -41,11 +43,25 @@ def test_the_saved_world_holds_no_token(tmp_path: Path) -> None:
     assert world.token not in world.file.read_text()
 
 
-def test_a_world_of_another_format_is_not_read(tmp_path: Path) -> None:
-    write_private(tmp_path / "world.json", '{"format": 0, "tables": {"clusters": {"a": {}}}}')
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"format": 0, "tables": {"clusters": {"a": {}}}, "kube": {}}',
+        '{"format": 1, "tables": {"clusters": {"a": {}}}}',
+        '{"format": 1, "tables": {"clus',
+        "[]",
+        "",
+    ],
+)
+def test_a_world_that_cannot_be_read_is_kept_aside(tmp_path: Path, text: str) -> None:
+    write_private(tmp_path / "world.json", text)
     world = world_at(tmp_path)
     assert world.load() == {}
     assert world.tables == empty_tables()
+    assert world.set_aside is not None
+    world.save()
+    assert world.set_aside.read_text() == text
+    assert world_at(tmp_path).load() == {}
 
 
 def test_a_touch_wakes_and_asks_for_a_save(tmp_path: Path) -> None:

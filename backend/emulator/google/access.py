@@ -82,6 +82,24 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 Owner gives nothing back: the caller is one, and `iam.deny` says what it lacks nevertheless.
 """
+_OF_OTHERS = frozenset(
+    {
+        "roles/artifactregistry.reader", "roles/autoscaling.metricsWriter", "roles/container.defaultNodeServiceAccount",
+        "roles/container.hostServiceAgentUser", "roles/container.nodeServiceAccount", "roles/container.serviceAgent",
+        "roles/gkehub.connect", "roles/gkehub.serviceAgent", "roles/iam.serviceAccountTokenCreator",
+        "roles/iam.workloadIdentityUser", "roles/logging.logWriter", "roles/logging.admin",
+        "roles/monitoring.admin", "roles/monitoring.metricWriter", "roles/multiclusteringress.serviceAgent",
+        "roles/multiclusterservicediscovery.serviceAgent", "roles/secretmanager.secretAccessor",
+        "roles/stackdriver.resourceMetadata.writer", "roles/storage.admin", "roles/storage.objectAdmin",
+        "roles/storage.objectUser", "roles/storage.objectViewer",
+    }
+)  # fmt: skip
+"""Predefined roles that nodes, workloads and service agents are given, and that give the caller nothing here."""
+
+
+def grantable(role: str) -> bool:
+    """Whether a role is one of the predefined roles that are known here; nobody makes roles of their own."""
+    return role in ROLES or role in _OF_OTHERS
 
 
 _KINDS = (

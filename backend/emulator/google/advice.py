@@ -10,7 +10,7 @@ import hashlib
 from typing import Any
 
 from backend.emulator import faults, settings
-from backend.emulator.google import geography
+from backend.emulator.google import geography, messages
 from backend.emulator.google.compute import not_found, routes
 from backend.emulator.google.errors import ApiError, invalid
 from backend.emulator.google.operations import stamp
@@ -43,7 +43,9 @@ def obtainability(world: World, zone: str, machine: str) -> float:
     return USUAL_OBTAINABILITY if own is None else float(own)
 
 
-@routes.add("POST", "/projects/{project}/regions/{region}/advice/capacity", "compute.advice.capacity")
+@routes.add(
+    "POST", "/projects/{project}/regions/{region}/advice/capacity", "compute.advice.capacity", messages.CAPACITY_ADVICE
+)
 def capacity(call: Call) -> Json:
     """Where so many Spot machines are likeliest to be had, in one shard a zone."""
     world, region = call.world, _region(call)
@@ -68,7 +70,12 @@ def capacity(call: Call) -> Json:
     return {"recommendations": [{"shards": [shard], "scores": scores}]}
 
 
-@routes.add("POST", "/projects/{project}/regions/{region}/advice/capacityHistory", "compute.advice.capacityHistory")
+@routes.add(
+    "POST",
+    "/projects/{project}/regions/{region}/advice/capacityHistory",
+    "compute.advice.capacityHistory",
+    messages.CAPACITY_HISTORY,
+)
 def history(call: Call) -> Json:
     """Prices and preemptions of the last 30 days; a history of what was never offered is empty."""
     world, region = call.world, _region(call)

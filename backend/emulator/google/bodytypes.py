@@ -1,95 +1,127 @@
-"""What kind of value each field of a request body holds, for bodies that no published message type reads.
+"""Reading a request body against the message that a call takes: every field must be one of it, and hold its kind.
 
-Service Usage, Resource Manager, IAM and Compute Engine are small enough here to be read field by field, so that no
-handler meets a list where it expects a text. Bodies of the other APIs are looked at on their first level only: the
-rest is `schema.py`'s. No enumeration is listed: a client may send its name or its number.
+Fields are found by either spelling, `ipCidrRange` or `ip_cidr_range`, and come out in the first. Refusals are worded as
+Google's front end does. What a message has is told by `messages.py`, or by a published message type (`schema.py`).
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from backend.emulator.google.errors import ApiError, invalid
 
-_TEXT, _FLAG, _MESSAGE = "TYPE_STRING", "TYPE_BOOL", "message"
-_NUMBER, _LONG = "TYPE_INT32", "TYPE_INT64"
-_BITS = {_NUMBER: 31, _LONG: 63}
-_KINDS: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "accountId", "description", "displayName", "etag", "expression", "ipCidrRange",
-            "constraint", "contactEmail", "fullResourceName", "justification", "machineType", "name", "network",
-            "pageToken", "provisioningModel", "purpose", "quotaId", "region", "role", "service", "stackType",
-            "targetShape", "title", "updateMask", "zone",
-        ),
-        _TEXT,
-    ),
-    **dict.fromkeys(("nodeCount", "pageSize", "requestedPolicyVersion", "size", "version"), _NUMBER),
-    "preferredValue": _LONG,
-    **dict.fromkeys(("autoCreateSubnetworks", "disableDependentServices", "privateIpGoogleAccess"), _FLAG),
-    **dict.fromkeys(
-        (
-            "cluster", "condition", "dimensions", "distributionPolicy", "instanceFlexibilityPolicy",
-            "instanceProperties", "instanceSelections", "nodePool", "options", "policy", "quotaConfig", "scheduling",
-            "serviceAccount", "update",
-        ),
-        _MESSAGE,
-    ),
-}  # fmt: skip
-_LISTS: dict[str, str] = {
-    **dict.fromkeys(("machineTypes", "members", "permissions", "serviceIds", "types"), _TEXT),
-    **dict.fromkeys(("bindings", "zones"), _MESSAGE),
-}  # fmt: skip
+TEXT, FLAG, DECIMAL = "TYPE_STRING", "TYPE_BOOL", "TYPE_DOUBLE"
+NUMBER, LONG, COUNT, LONG_COUNT = "TYPE_INT32", "TYPE_INT64", "TYPE_UINT32", "TYPE_UINT64"
+ANYTHING = "google.protobuf.Value"
+_RANGES = {
+    NUMBER: range(-(2**31), 2**31),
+    LONG: range(-(2**63), 2**63),
+    COUNT: range(2**32),
+    LONG_COUNT: range(2**64),
+}
 _DEEPEST = 100
+_TOO_DEEP = "Invalid JSON payload received. Message too deep. Max recursion depth reached."
 
 
-def check(body: dict[str, Any], *, whole: bool) -> None:
-    """Raise ApiError 400 for the first field that holds another kind of value; `whole` looks below the first level."""
-    _check(body, "", whole=whole, depth=0)
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a field of a message holds."""
+
+    kind: str
+    """As a refusal names it: TYPE_STRING, or the name of a message or an enumeration."""
+    of: Callable[[], Message] | None = None
+    """The fields of the message that it holds."""
+    values: frozenset[str] | None = None
+    """The names of an enumeration, empty where they are not listed; a number is taken too. None: it is none."""
+    many: bool = False
+    """Whether it holds a list."""
+    keyed: bool = False
+    """Whether it holds a map from texts."""
 
 
-def _check(message: dict[str, Any], at: str, *, whole: bool, depth: int) -> None:
+Message = dict[str, Field]
+"""The fields of a message by name, in the spelling of JSON."""
+
+
+def read(body: Mapping[str, Any], message: Message) -> dict[str, Any]:
+    """The body with its fields in the spelling of JSON; raises ApiError 400 for the first that cannot be."""
+    return _read(body, message, "", 0)
+
+
+def _read(body: Mapping[str, Any], message: Message, at: str, depth: int) -> dict[str, Any]:
     if depth > _DEEPEST:
-        raise invalid("Invalid JSON payload received. Message too deep. Max recursion depth reached.")
-    for name, value in message.items():
+        raise invalid(_TOO_DEEP)
+    found: dict[str, Any] = {}
+    for given, value in body.items():
+        name = given if given in message else _camel(given)
+        field = message.get(name)
+        if field is None:
+            raise _unknown(given, at, "Cannot find field.")
+        if value is None:
+            continue
         place = f"{at}.{_snake(name)}" if at else _snake(name)
-        kind, listed = _KINDS.get(name), _LISTS.get(name)
-        if kind and value is not None and not _fits(value, kind):
-            raise _wrong(place, kind, value)
-        if listed and value is not None:
-            if not isinstance(value, list):
-                raise _wrong(place, listed, value)
-            for index, one in enumerate(value):
-                if not _fits(one, listed):
-                    raise _wrong(f"{place}[{index}]", listed, one)
-        for below in (value if isinstance(value, list) else [value]) if whole else ():
-            if isinstance(below, dict):
-                _check(below, place, whole=True, depth=depth + 1)
+        if isinstance(value, list) and not field.many and field.kind != ANYTHING:
+            raise _unknown(given, at, "Proto field is not repeating, cannot start list.")
+        if field.many:
+            items = value if isinstance(value, list) else _wrong(place, field, value)
+            found[name] = [_value(one, field, f"{place}[{index}]", depth) for index, one in enumerate(items)]
+        elif field.keyed:
+            items = value.items() if isinstance(value, dict) else _wrong(place, field, value)
+            found[name] = {key: _value(one, field, f"{place}[{key}]", depth) for key, one in items}
+        else:
+            found[name] = _value(value, field, place, depth)
+    return found
 
 
-def _fits(value: Any, kind: str) -> bool:
-    match kind:
+def _value(value: Any, field: Field, place: str, depth: int) -> Any:
+    if field.of is not None and isinstance(value, dict):
+        return _read(value, field.of(), place, depth + 1)
+    return value if _fits(value, field) else _wrong(place, field, value)
+
+
+def _fits(value: Any, field: Field) -> bool:
+    if field.values is not None:
+        number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+        return number or (isinstance(value, str) and (not field.values or value in field.values))
+    match field.kind:
         case "TYPE_STRING":
             return isinstance(value, str)
         case "TYPE_BOOL":
             return isinstance(value, bool)
-        case "TYPE_INT32" | "TYPE_INT64":
-            number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
-            return number is not None and abs(number) < 2 ** _BITS[kind]
-        case _:
-            return isinstance(value, dict)
+        case "TYPE_DOUBLE":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case kind if kind in _RANGES:
+            whole = _whole(value)
+            return whole is not None and whole in _RANGES[kind]
+        case kind:
+            return kind == ANYTHING
 
 
-def _number(value: Any) -> int | None:
-    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value) else None
+def _whole(value: Any) -> int | None:
+    """A number, also one that is written as text; None for what is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value) else None
 
 
-def _wrong(place: str, kind: str, value: Any) -> ApiError:
-    shown = f'"{value}"' if isinstance(value, str) else value
-    description = f"Invalid value at '{place}' ({kind}), {shown}"
-    return invalid(description, field=place)
+def _wrong(place: str, field: Field, value: Any) -> Any:
+    kind = field.kind if field.kind.startswith("TYPE_") else f"type.googleapis.com/{field.kind}"
+    description = f"Invalid value at '{place}' ({kind}), {json.dumps(value, ensure_ascii=False)}"
+    raise invalid(description, field=place)
+
+
+def _unknown(name: str, at: str, why: str) -> ApiError:
+    where = f" at '{at}'" if at else ""
+    return invalid(f'Invalid JSON payload received. Unknown name "{name}"{where}: {why}', field=at)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

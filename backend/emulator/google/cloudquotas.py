@@ -2,7 +2,7 @@
 
 The same limits as Compute Engine's, and those that only this API shows. A limit of all regions is one entry without
 dimensions; a region with a limit of its own has an entry that names it. A request for more is granted after a while,
-and then the limit is that one.
+and then the limit is that one; one for more than there is needs an email address, which no answer shows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backend.emulator.google import geography, operations, quota
+from backend.emulator.google import geography, messages, operations, quota
 from backend.emulator.google.errors import ApiError, invalid
 from backend.emulator.google.operations import stamp
 from backend.emulator.google.routing import Call, Routes, flag, page
@@ -147,7 +147,7 @@ def get_preference(call: Call) -> Json:
     return _preference(call)
 
 
-@routes.add("POST", f"{_AT}/quotaPreferences", "cloudquotas.quotas.update")
+@routes.add("POST", f"{_AT}/quotaPreferences", "cloudquotas.quotas.update", messages.QUOTA_PREFERENCE)
 def create_preference(call: Call) -> Json:
     """Ask for another limit; 409 when there is a request for the same quota and dimensions."""
     _service_of(call)
@@ -170,7 +170,7 @@ def _create(world: World, identity: str, body: Json) -> Json:
     return _ask(world, identity)
 
 
-@routes.add("PATCH", f"{_AT}/quotaPreferences/{{preference}}", "cloudquotas.quotas.update")
+@routes.add("PATCH", f"{_AT}/quotaPreferences/{{preference}}", "cloudquotas.quotas.update", messages.QUOTA_PREFERENCE)
 def update_preference(call: Call) -> Json:
     """Ask for yet another limit; made when there is none and `allowMissing` says so."""
     world, identity = call.world, call.path["preference"]
@@ -178,7 +178,9 @@ def update_preference(call: Call) -> Json:
         _service_of(call)
         return _create(world, identity, call.body)
     found = _preference(call)
+    granted = {key: one for key, one in found["quotaConfig"].items() if key == "grantedValue"}
     found |= _checked(world, {key: found[key] for key in ("service", "quotaId", "dimensions")} | call.body)
+    found["quotaConfig"] |= granted
     return _ask(world, identity)
 
 
@@ -207,13 +209,24 @@ def _checked(world: World, body: Mapping[str, Any]) -> Json:
     preferred = str((body.get("quotaConfig") or {}).get("preferredValue", ""))
     if not re.fullmatch(r"-1|\d{1,9}", preferred):
         raise invalid("A preferred value of -1 or more is needed.", field="quota_preference.quota_config")
-    kept = {key: body[key] for key in ("justification", "contactEmail") if body.get(key)}
+    if not body.get("contactEmail") and _more(info, dimensions, float(preferred)):
+        raise invalid(
+            "A contact email is required to request a quota increase.", field="quota_preference.contact_email"
+        )
+    kept = {"justification": body["justification"]} if body.get("justification") else {}
     return kept | {
         "service": SERVICE,
         "quotaId": identity,
         "dimensions": dimensions,
         "quotaConfig": {"preferredValue": preferred, "requestOrigin": "ORIGIN_UNSPECIFIED"},
     }
+
+
+def _more(info: Json, dimensions: Mapping[str, str], preferred: float) -> bool:
+    """Whether a limit is above the one that holds for some dimensions, which is that of the first entry they fit."""
+    fitting = (one for one in info["dimensionsInfos"] if one.get("dimensions", {}).items() <= dimensions.items())
+    limit = next((one["details"].get("value") for one in fitting if one["details"].get("value")), None)
+    return limit is None or preferred < 0 or preferred > float(limit)
 
 
 def _ask(world: World, identity: str) -> Json:

@@ -181,7 +181,7 @@ def list_regions(call: Call) -> Json:
 
 
 @routes.add("GET", "/projects/{project}/regions/{region}", "compute.regions.get")
-def getregion_view(call: Call) -> Json:
+def get_region(call: Call) -> Json:
     """One region with its quotas."""
     return region_view(call)
 

@@ -7,23 +7,21 @@ cluster is RUNNING until it is deleted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from backend.emulator.google import geography, networks, operations, quota, schema
+from backend.emulator.google import geography, networks, operations, quota, refusals, schema
 from backend.emulator.google.clusterjson import (
     BASE,
     cluster_row,
     label_fingerprint,
-    node_account,
     node_pool,
     shown,
 )
 from backend.emulator.google.clusterserver import features, open_cluster
 from backend.emulator.google.errors import ApiError, failed_precondition, invalid
-from backend.emulator.google.iam import account_exists, act_as_denied
 from backend.emulator.google.operations import stamp
+from backend.emulator.google.poolrules import NAME, check_pool
 from backend.emulator.google.routing import Call, Routes
 from backend.emulator.google.subnetworks import free_range
 from backend.emulator.google.versions import resolve_version, server_config
@@ -32,7 +30,6 @@ from backend.emulator.world import World
 Json = dict[str, Any]
 API = "container"
 SERVICE = "container.googleapis.com"
-NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _AT = "/projects/{project}/locations/{location}"
 _DOING = {
     "cluster.create": "creating",
@@ -90,22 +87,6 @@ def refuse_if_busy(world: World, row: Json) -> None:
         )
 
 
-def check_pool(world: World, row: Json, pool: Json) -> None:
-    """Refuse a node pool that could not be made here."""
-    if not NAME.fullmatch(pool.get("name", "")):
-        raise invalid(f'Invalid value for field "node_pool.name": "{pool.get("name", "")}".', field="node_pool.name")
-    machine_type = pool.get("config", {}).get("machineType", "e2-medium")
-    machine = geography.MACHINES.get(machine_type)
-    for zone in pool.get("locations") or row["locations"]:
-        if geography.region_of(zone) != geography.region_of(row["location"]) or zone not in geography.ZONES:
-            raise invalid(f'Location "{zone}" is not a zone of region "{geography.region_of(row["location"])}".')
-        if machine is None or (machine.zones is not None and zone not in machine.zones):
-            raise invalid(f'Machine type "{machine_type}" is not available in zone "{zone}".')
-    account = node_account(world, pool)
-    if not account_exists(world, account):
-        raise act_as_denied(account)
-
-
 def begin(world: World, what: str, row: Json, kind: str, *, pool: str = "", pace: str = "", **view: Any) -> Json:
     """Start an operation on a cluster or node pool and show it."""
     location = row["location"]
@@ -149,10 +130,13 @@ def get_server_config(call: Call) -> Json:
 
 @routes.add("GET", f"{_AT}/clusters", "container.clusters.list")
 def list_clusters(call: Call) -> Json:
-    """Clusters of a location, or of all."""
+    """Clusters of a location, or of all; a region that gives no answer is told of by its zones."""
     location = location_of(call, anywhere=True)
+    silent = refusals.silent_regions(call.world, "cluster") if location == "-" else []
     rows = [row for row in call.world.tables["clusters"].values() if location in {"-", row["location"]}]
-    return {"clusters": [shown(call.world, row) for row in rows]} if rows else {}
+    found = [shown(call.world, row) for row in rows if geography.region_of(row["location"]) not in silent]
+    missing = sorted(zone for region in silent for zone in geography.zones_of(region))
+    return ({"clusters": found} if found else {}) | ({"missingZones": missing} if missing else {})
 
 
 @routes.add("GET", f"{_AT}/clusters/{{cluster}}", "container.clusters.get")

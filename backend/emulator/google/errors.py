@@ -117,9 +117,9 @@ def failed_precondition(message: str) -> ApiError:
 
 
 def invalid(message: str, *, field: str | None = None, description: str | None = None) -> ApiError:
-    """400: a value that the API does not take; `field` adds a field violation."""
+    """400: a value that the API does not take; `field` adds a field violation, of the whole when empty."""
     details: list[Any] = []
     if field is not None:
-        violation = {"field": field, "description": description or message}
+        violation = ({"field": field} if field else {}) | {"description": description or message}
         details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}]
     return ApiError(400, message, details=details)

@@ -42,6 +42,8 @@ class Machine:
     accelerators: int = 0
     zones: frozenset[str] | None = None
     """Where it can be had; None means everywhere."""
+    on_demand: bool = True
+    """Whether it can be had without Spot or flex-start."""
 
     @property
     def family(self) -> str:
@@ -81,7 +83,7 @@ _L4_REGIONS = (
 _L4 = frozenset(zone for region in _L4_REGIONS for zone in REGIONS[region])
 
 _GPU_SHAPES = [
-    *(Machine(f"a3-highgpu-{n}g", 26 * n, 234 * n, "nvidia-h100-80gb", n, _H100) for n in (1, 2, 4, 8)),
+    *(Machine(f"a3-highgpu-{n}g", 26 * n, 234 * n, "nvidia-h100-80gb", n, _H100, n == 8) for n in (1, 2, 4, 8)),
     Machine("a3-megagpu-8g", 208, 1872, "nvidia-h100-mega-80gb", 8, _H100_MEGA),
     Machine("a3-ultragpu-8g", 224, 2952, "nvidia-h200-141gb", 8, _H200),
     *(Machine(f"a2-highgpu-{n}g", 12 * n, 85 * n, "nvidia-tesla-a100", n, _A100) for n in (1, 2, 4, 8)),

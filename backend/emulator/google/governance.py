@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.emulator import settings
+from backend.emulator.google import messages
 from backend.emulator.google.errors import invalid
 from backend.emulator.google.routing import Call, Routes
 from backend.emulator.world import World
@@ -48,7 +49,9 @@ def list_accounts(call: Call) -> Json:
     return {"billingAccounts": [{"name": _ACCOUNT, "displayName": "My Billing Account", "open": True}]}
 
 
-@billing.add("PUT", "/projects/{project}/billingInfo", "resourcemanager.projects.createBillingAssignment")
+@billing.add(
+    "PUT", "/projects/{project}/billingInfo", "resourcemanager.projects.createBillingAssignment", messages.BILLING
+)
 def link(call: Call) -> Json:
     """Link the project to a billing account, or to none."""
     name = str(call.body.get("billingAccountName", ""))
@@ -58,7 +61,7 @@ def link(call: Call) -> Json:
     return _paid_by(call.world)
 
 
-@policies.add("POST", "/projects/{project}:getEffectiveOrgPolicy", "orgpolicy.policy.get")
+@policies.add("POST", "/projects/{project}:getEffectiveOrgPolicy", "orgpolicy.policy.get", messages.EFFECTIVE_POLICY)
 def effective_policy(call: Call) -> Json:
     """One policy as it holds for the project, whoever set it."""
     name = str(call.body.get("constraint", ""))

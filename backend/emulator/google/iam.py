@@ -13,7 +13,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from backend.emulator.google.access import CALLER, held, known_permissions
+from backend.emulator.google import messages
+from backend.emulator.google.access import CALLER, grantable, held, known_permissions
 from backend.emulator.google.errors import ApiError, error_info, invalid, permission_denied
 from backend.emulator.google.operations import stamp
 from backend.emulator.google.routing import Call, Routes, page
@@ -100,7 +101,7 @@ def get_project_v3(call: Call) -> Json:
     }
 
 
-@projects.add("POST", "/projects/{project}:getIamPolicy", "resourcemanager.projects.getIamPolicy")
+@projects.add("POST", "/projects/{project}:getIamPolicy", "resourcemanager.projects.getIamPolicy", messages.GET_POLICY)
 def get_policy(call: Call) -> Json:
     """The project's bindings; who asks for an old version of the format gets conditions hidden in role names."""
     policy = _policy(call.world)
@@ -116,7 +117,7 @@ def _without_condition(binding: Json) -> Json:
     return {"role": f"{binding['role']}_withcond_{mark}", "members": binding["members"]}
 
 
-@projects.add("POST", "/projects/{project}:setIamPolicy", "resourcemanager.projects.setIamPolicy")
+@projects.add("POST", "/projects/{project}:setIamPolicy", "resourcemanager.projects.setIamPolicy", messages.SET_POLICY)
 def set_policy(call: Call) -> Json:
     """Replace the project's bindings; an outdated etag is refused, so that nobody's change is lost."""
     world = call.world
@@ -133,8 +134,10 @@ def set_policy(call: Call) -> Json:
     bindings: list[Json] = []
     for binding in policy.get("bindings", []):
         role, members = binding.get("role", ""), binding.get("members", [])
-        if not re.fullmatch(r"(projects/[^/]+/|organizations/\d+/)?roles/[\w.]+", role) or "_withcond_" in role:
+        if not re.fullmatch(r"roles/[\w.]+", role) or "_withcond_" in role:
             raise invalid(f"Role ({role}) does not exist in the resource's hierarchy.")
+        if not grantable(role):
+            raise invalid(f"Role {role} is not supported for this resource.")
         if "condition" in binding and int(policy.get("version", 1)) < CONDITIONS:
             raise invalid("Specified policy version does not support conditions; set it to 3.", field="policy.version")
         for member in members:
@@ -158,7 +161,9 @@ def _check_member(world: World, member: Any) -> None:
         raise invalid(f"Service account {principal} does not exist.")
 
 
-@projects.add("POST", "/projects/{project}:testIamPermissions", "resourcemanager.projects.get")
+@projects.add(
+    "POST", "/projects/{project}:testIamPermissions", "resourcemanager.projects.get", messages.TEST_PERMISSIONS
+)
 def test_permissions(call: Call) -> Json:
     """Which of the named permissions the caller has."""
     wanted = call.body.get("permissions", [])
@@ -171,7 +176,9 @@ def test_permissions(call: Call) -> Json:
     return {"permissions": having} if having else {}
 
 
-@accounts.add("POST", "/permissions:queryTestablePermissions", "resourcemanager.projects.get")
+@accounts.add(
+    "POST", "/permissions:queryTestablePermissions", "resourcemanager.projects.get", messages.TESTABLE_PERMISSIONS
+)
 def testable_permissions(call: Call) -> Json:
     """The permissions that can be tested on the project, by name: those that the emulated cloud knows of."""
     name = str(call.body.get("fullResourceName", ""))
@@ -202,7 +209,7 @@ def list_accounts(call: Call) -> Json:
     return ({"accounts": found} if found else {}) | ({"nextPageToken": following} if following else {})
 
 
-@accounts.add("POST", "/projects/{project}/serviceAccounts", "iam.serviceAccounts.create")
+@accounts.add("POST", "/projects/{project}/serviceAccounts", "iam.serviceAccounts.create", messages.CREATE_ACCOUNT)
 def create_account(call: Call) -> Json:
     """Make a service account; 409 when its id is taken."""
     world = call.world
@@ -241,7 +248,9 @@ def get_account(call: Call) -> Json:
     return _account(call)[1]
 
 
-@accounts.add("PATCH", "/projects/{project}/serviceAccounts/{account}", "iam.serviceAccounts.update")
+@accounts.add(
+    "PATCH", "/projects/{project}/serviceAccounts/{account}", "iam.serviceAccounts.update", messages.PATCH_ACCOUNT
+)
 def patch_account(call: Call) -> Json:
     """Change the display name or the description."""
     _, account = _account(call)

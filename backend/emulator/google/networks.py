@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from backend.emulator.google import geography, operations
+from backend.emulator.google import geography, messages, operations
 from backend.emulator.google.compute import BASE, CREATED, identity, link, listing, not_found, routes
 from backend.emulator.google.compute_operations import API, operation_view
 from backend.emulator.google.errors import ApiError
@@ -94,7 +94,7 @@ def get_network(call: Call) -> Json:
     return _shown(call.world, _name(call))
 
 
-@routes.add("POST", "/projects/{project}/global/networks", "compute.networks.create")
+@routes.add("POST", "/projects/{project}/global/networks", "compute.networks.create", messages.NETWORK)
 def insert_network(call: Call) -> Json:
     """Make a network in auto or custom mode."""
     world, name = call.world, str(call.body.get("name", ""))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from backend.emulator.google import operations, schema
-from backend.emulator.google.container import SERVICE, begin, check_pool, refuse_if_busy, routes, row_of
+from backend.emulator.google.container import SERVICE, begin, refuse_if_busy, routes, row_of
 from backend.emulator.google.errors import ApiError, invalid
 from backend.emulator.google.nodepools import pool_of
+from backend.emulator.google.poolrules import check_pool
 from backend.emulator.google.routing import Call
 from backend.emulator.world import World
 

@@ -13,8 +13,9 @@ from typing import Any
 from backend.emulator import faults
 from backend.emulator.google import advice, geography, operations, quota, schema
 from backend.emulator.google.clusterjson import node_pool
-from backend.emulator.google.container import API, SERVICE, begin, check_pool, refuse_if_busy, routes, row_of
+from backend.emulator.google.container import API, SERVICE, begin, refuse_if_busy, routes, row_of
 from backend.emulator.google.errors import ApiError, invalid
+from backend.emulator.google.poolrules import check_pool
 from backend.emulator.google.routing import Call
 from backend.emulator.world import World
 

@@ -58,6 +58,17 @@ def silence(world: World, route: Route, path: Mapping[str, str], body: Json) -> 
     return None
 
 
+def silent_regions(world: World, step: str) -> list[str]:
+    """Regions that a list of all locations has to do without, because a fault of that region alone plays."""
+    found = []
+    for fault in faults.playing(world, "internal-error", "timeout"):
+        region = fault.get("region")
+        if region is not None and faults.hits(fault, step, "", region):
+            faults.spend(world, fault)
+            found.append(region)
+    return found
+
+
 def timed_out() -> ApiError:
     """504, as the front end answers for a service that does not."""
     message = "Deadline expired before operation could complete."
@@ -190,6 +201,8 @@ def _rate_limited(asked: _Asked) -> ApiError:
         "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute per region' of service "
         f"'{service}' for consumer '{consumer}'."
     )
+    if service == "compute.googleapis.com":
+        return ApiError(403, message, reason="rateLimitExceeded", details=[info])
     return ApiError(429, message, details=[info])
 
 

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.emulator.google.bodytypes import Message
 from backend.emulator.google.errors import invalid
+from backend.emulator.google.messages import NOTHING
 from backend.emulator.world import World
 
 Json = dict[str, Any]
@@ -40,6 +42,8 @@ class Route:
     template: str
     permission: str
     """What the caller must be allowed to do, like `container.clusters.get`."""
+    body: Message
+    """What its body holds, where no published message type says it."""
     pattern: re.Pattern[str]
     handler: Handler
 
@@ -59,14 +63,14 @@ class Routes:
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
 
-    def add(self, method: str, template: str, permission: str) -> Callable[[Handler], Handler]:
+    def add(self, method: str, template: str, permission: str, body: Message = NOTHING) -> Callable[[Handler], Handler]:
         """Register the decorated function for `METHOD template`; `{name}` matches up to the next slash or colon."""
 
         def register(handler: Handler) -> Handler:
             for prefix in self._prefixes:
                 whole = prefix + template
                 pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/:]+)", re.escape(whole)))
-                route = Route(self.service, method, whole, permission, pattern, handler)
+                route = Route(self.service, method, whole, permission, body, pattern, handler)
                 self._routes.append(route)
                 KNOWN.append(route)
             return handler

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from backend.emulator.google import operations
+from backend.emulator.google import messages, operations
 from backend.emulator.google.errors import ApiError, error_info, failed_precondition, invalid
 from backend.emulator.google.routing import Call, Routes, page
 from backend.emulator.world import World
@@ -153,13 +153,13 @@ def batch_get(call: Call) -> Json:
     return {"services": [_view(call.world, _known(name.rpartition("/")[2])) for name in names]}
 
 
-@routes.add("POST", "/projects/{project}/services/{service}:enable", "serviceusage.services.enable")
+@routes.add("POST", "/projects/{project}/services/{service}:enable", "serviceusage.services.enable", messages.ENABLE)
 def enable(call: Call) -> Json:
     """Turn one API on."""
     return _begin(call.world, [_known(call.path["service"])], state="ENABLED", response="EnableServiceResponse")
 
 
-@routes.add("POST", "/projects/{project}/services/{service}:disable", "serviceusage.services.disable")
+@routes.add("POST", "/projects/{project}/services/{service}:disable", "serviceusage.services.disable", messages.DISABLE)
 def disable(call: Call) -> Json:
     """Turn one API off; refused while it is in use unless `checkIfServiceHasUsage` says to skip the check."""
     service = _known(call.path["service"])
@@ -176,7 +176,7 @@ def disable(call: Call) -> Json:
     return _begin(world, [service], state="DISABLED", response="DisableServiceResponse")
 
 
-@routes.add("POST", "/projects/{project}/services:batchEnable", "serviceusage.services.enable")
+@routes.add("POST", "/projects/{project}/services:batchEnable", "serviceusage.services.enable", messages.BATCH_ENABLE)
 def batch_enable(call: Call) -> Json:
     """Turn up to 20 APIs on."""
     wanted: list[str] = call.body.get("serviceIds", [])

@@ -14,10 +14,10 @@ def step_of(route: Route, path: Mapping[str, str], body: Json) -> tuple[str, str
     """The kind of step that a call belongs to, and the name of what it is about; empty where it names nothing."""
     template = route.template
     if "/nodePools" in template:
-        pool = path.get("pool") or (body.get("nodePool") or {}).get("name", "")
+        pool = path.get("pool") or _name(body, "nodePool", "node_pool")
         return "node-pool", f"{path.get('cluster', '')}/{pool}" if pool else ""
     if "/clusters" in template:
-        return "cluster", path.get("cluster") or (body.get("cluster") or {}).get("name", "")
+        return "cluster", path.get("cluster") or _name(body, "cluster")
     if "/memberships" in template:
         return "membership", path.get("membership", "")
     if "/features" in template:
@@ -29,3 +29,9 @@ def step_of(route: Route, path: Mapping[str, str], body: Json) -> tuple[str, str
     if route.service in {"iam.googleapis.com", "cloudresourcemanager.googleapis.com"}:
         return "iam", ""
     return route.service.partition(".")[0], ""
+
+
+def _name(body: Json, *fields: str) -> str:
+    """The name of what a body makes, which is not checked yet."""
+    found: Json = next((body[field] for field in fields if isinstance(body.get(field), dict)), {})
+    return str(found.get("name", ""))

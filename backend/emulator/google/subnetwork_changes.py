@@ -10,7 +10,7 @@ import ipaddress
 import json
 from typing import Any
 
-from backend.emulator.google import networks, operations
+from backend.emulator.google import messages, networks, operations
 from backend.emulator.google.compute import routes
 from backend.emulator.google.errors import ApiError
 from backend.emulator.google.routing import Call
@@ -26,7 +26,12 @@ _STANDARD = str.maketrans("-_", "+/")
 """gcloud gives back in base64url what it got in base64."""
 
 
-@routes.add("POST", f"{_AT}/setPrivateIpGoogleAccess", "compute.subnetworks.setPrivateIpGoogleAccess")
+@routes.add(
+    "POST",
+    f"{_AT}/setPrivateIpGoogleAccess",
+    "compute.subnetworks.setPrivateIpGoogleAccess",
+    messages.SET_PRIVATE_ACCESS,
+)
 def set_access(call: Call) -> Json:
     """Open or close the way to Google's APIs for machines without a public address."""
     return _begin(
@@ -34,7 +39,7 @@ def set_access(call: Call) -> Json:
     )
 
 
-@routes.add("POST", f"{_AT}/expandIpCidrRange", "compute.subnetworks.expandIpCidrRange")
+@routes.add("POST", f"{_AT}/expandIpCidrRange", "compute.subnetworks.expandIpCidrRange", messages.EXPAND_RANGE)
 def expand(call: Call) -> Json:
     """Make the range larger; there is no way back."""
     subnet, text = found(call), str(call.body.get("ipCidrRange", ""))
@@ -48,7 +53,7 @@ def expand(call: Call) -> Json:
     return _begin(call, "expandIpCidrRange", {"ipCidrRange": str(cidr), "gatewayAddress": str(cidr[1])})
 
 
-@routes.add("PATCH", _AT, "compute.subnetworks.update")
+@routes.add("PATCH", _AT, "compute.subnetworks.update", messages.SUBNETWORK)
 def patch(call: Call) -> Json:
     """Change role, secondary ranges or the way to Google's APIs."""
     subnet, wanted = found(call), call.body

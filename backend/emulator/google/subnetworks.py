@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from backend.emulator.google import geography, networks, operations
+from backend.emulator.google import geography, messages, networks, operations
 from backend.emulator.google.compute import BASE, CREATED, aggregated, identity, link, listing, not_found, routes
 from backend.emulator.google.compute_operations import API, operation_view
 from backend.emulator.google.errors import ApiError
@@ -28,15 +28,6 @@ _AUTO_BLOCK = ipaddress.IPv4Network("10.128.0.0/9")
 PROXY_ONLY = ("REGIONAL_MANAGED_PROXY", "GLOBAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER")
 _PURPOSES = (*PROXY_ONLY, "PRIVATE", "PRIVATE_RFC_1918", "PRIVATE_SERVICE_CONNECT", "PRIVATE_NAT")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_FIELDS = frozenset(
-    {
-        "allowSubnetCidrRoutesOverlap", "creationTimestamp", "description", "enableFlowLogs",
-        "externalIpv6Prefix", "fingerprint", "gatewayAddress", "id", "internalIpv6Prefix", "ipCidrRange",
-        "ipCollection", "ipv6AccessType", "ipv6CidrRange", "kind", "logConfig", "name", "network", "params",
-        "privateIpGoogleAccess", "privateIpv6GoogleAccess", "purpose", "region", "reservedInternalRange",
-        "role", "secondaryIpRanges", "selfLink", "stackType", "state",
-    }
-)  # fmt: skip
 
 
 def refused(field: str, value: Any, why: str) -> ApiError:
@@ -146,13 +137,13 @@ def get_subnet(call: Call) -> Json:
     return found(call)
 
 
-@routes.add("POST", "/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.create")
+@routes.add(
+    "POST", "/projects/{project}/regions/{region}/subnetworks", "compute.subnetworks.create", messages.SUBNETWORK
+)
 def insert_subnet(call: Call) -> Json:
     """Make a subnetwork."""
     world, body, region = call.world, call.body, call.path["region"]
     existing = _of_region(world, region)
-    for field in sorted(set(body) - _FIELDS):
-        raise ApiError(400, f'Invalid JSON payload received. Unknown name "{field}": Cannot find field.')
     name = str(body.get("name", ""))
     if not _NAME.fullmatch(name):
         raise refused("name", name, f"Must be a match of regex '(?:{_NAME.pattern})'")

@@ -2,7 +2,8 @@
 
 Everything below ``/huggingface``. The hub asks for its own tokens and knows nothing of Google's, so any token is good
 here until a fault says otherwise. Status, ``X-Error-Code``, ``X-Error-Message`` and the texts are the real hub's, by
-which its own client tells a closed gate from a missing repository.
+which its own client tells a closed gate from a missing repository. A request here does not keep an emulator up, because
+a model server that may not have its model asks for ever.
 """
 
 from __future__ import annotations
@@ -87,7 +88,6 @@ def add_hub(app: web.Application, world: World) -> None:
 
     def serve(method: str, path: str, handler: Any) -> None:
         async def handle(request: web.Request) -> web.StreamResponse:
-            world.seen()
             try:
                 answer: web.StreamResponse = await handler(request)
             except Refused as error:

@@ -8,10 +8,13 @@ from typing import Any
 from aiohttp import web
 
 from backend.emulator.kube import body, tables
+from backend.emulator.kube.body import Form
 from backend.emulator.kube.events import EVENTS, regarding
 from backend.emulator.kube.objects import Object, Objects
 from backend.emulator.kube.paging import Page
 from backend.emulator.kube.target import Target
+
+_META = {"apiVersion": "meta.k8s.io/v1"}
 
 
 def versioned(obj: Object, place: Target) -> Object:
@@ -20,6 +23,11 @@ def versioned(obj: Object, place: Target) -> Object:
         return regarding(obj)
     wanted = place.kind.api_version(place.version)
     return obj if obj["apiVersion"] == wanted or place.subresource == "scale" else {**obj, "apiVersion": wanted}
+
+
+def metadata_alone(obj: Object) -> Object:
+    """An object as nothing but its metadata."""
+    return {"kind": "PartialObjectMetadata", **_META, "metadata": obj["metadata"]}
 
 
 def one(
@@ -32,8 +40,11 @@ def one(
     warnings: list[str] | None = None,
 ) -> web.Response:
     """The answer with one object."""
-    if body.wants_table(request) and place.subresource != "scale":
+    form = body.form_of(request)
+    if form is Form.TABLE and place.subresource != "scale":
         obj = _table(request, store, place, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")})
+    elif form is Form.METADATA:
+        obj = metadata_alone(obj)
     else:
         obj = versioned(obj, place)
     return body.answer(request, obj, status=status, warnings=warnings)
@@ -41,8 +52,14 @@ def one(
 
 def many(request: web.Request, store: Objects, place: Target, page: Page) -> web.Response:
     """The answer with a list, or a page of one."""
-    if body.wants_table(request):
+    form = body.form_of(request)
+    if form is Form.TABLE:
         return body.answer(request, _table(request, store, place, page.objects, page.meta))
+    if form is Form.METADATA:
+        items = [metadata_alone(obj) for obj in page.objects]
+        return body.answer(
+            request, {"kind": "PartialObjectMetadataList", **_META, "metadata": page.meta, "items": items}
+        )
     document = {
         "kind": f"{place.kind.kind}List",
         "apiVersion": place.kind.api_version(place.version),

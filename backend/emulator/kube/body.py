@@ -6,6 +6,7 @@ Invariant: what cannot be read is a 400 or 415 Status, what cannot be answered i
 from __future__ import annotations
 
 import json
+from enum import Enum, auto
 from typing import Any
 
 import yaml
@@ -67,24 +68,32 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     return found
 
 
-def wants_table(request: web.Request) -> bool:
-    """Whether the client would rather have a Table; raises 406 when it takes nothing that can be sent."""
+class Form(Enum):
+    """What an answer with objects is made of."""
+
+    WHOLE = auto()
+    TABLE = auto()
+    METADATA = auto()
+    """Nothing but apiVersion, kind and metadata."""
+
+
+def form_of(request: web.Request) -> Form:
+    """What the client would rather have; raises 406 when it takes nothing that can be sent."""
     accepted = request.headers.get("Accept", "")
     if not accepted:
-        return False
-    usable = False
+        return Form.WHOLE
     for part in accepted.split(","):
         media, *parameters = (piece.strip() for piece in part.split(";"))
         if media not in (JSON, YAML, "*/*", "application/*"):
             continue
         form = next((parameter[3:] for parameter in parameters if parameter.startswith("as=")), None)
         if form == "Table":
-            return True
-        if form is None or form in ("APIGroupDiscoveryList", "PartialObjectMetadata", "PartialObjectMetadataList"):
-            usable = True
-    if not usable:
-        raise not_acceptable()
-    return False
+            return Form.TABLE
+        if form in ("PartialObjectMetadata", "PartialObjectMetadataList"):
+            return Form.METADATA
+        if form in (None, "APIGroupDiscoveryList"):
+            return Form.WHOLE
+    raise not_acceptable()
 
 
 def dumps(value: Any) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -15,7 +14,7 @@ from yarl import URL
 
 from backend.emulator.kube import errors, remotecommand
 from backend.emulator.kube.objects import Object, Objects
-from backend.emulator.kube.options import flag, whole
+from backend.emulator.kube.options import flag, moment, whole
 from backend.emulator.kube.reached import Serving
 from backend.emulator.kube.target import Target
 
@@ -53,16 +52,23 @@ class NodeProxy:
         """Sends a container's log, and goes on sending it with ``follow``."""
         query, meta = request.query, pod["metadata"]
         container = _container(pod, query.get("container"))
-        waiting = _waiting(pod, container)
-        if waiting:
-            raise errors.bad_request(f'container "{container}" in pod "{meta["name"]}" is waiting to start: {waiting}')
+        status = _status(pod, container)
+        waiting, ended = status.get("state", {}).get("waiting"), "terminated" in status.get("lastState", {})
+        previous = flag(request, "previous")
+        if previous and not ended:
+            gone = f'previous terminated container "{container}" in pod "{meta["name"]}" not found'
+            raise errors.bad_request(gone)
+        if waiting is not None and not ended:
+            why = waiting.get("reason", "ContainerCreating")
+            raise errors.bad_request(f'container "{container}" in pod "{meta["name"]}" is waiting to start: {why}')
         tail = whole("tailLines", query["tailLines"]) if query.get("tailLines") else None
         since = float(whole("sinceSeconds", query["sinceSeconds"])) if query.get("sinceSeconds") else None
+        limit = whole("limitBytes", query["limitBytes"]) if query.get("limitBytes") else None
         if query.get("sinceTime"):
-            moment = datetime.fromisoformat(query["sinceTime"]).timestamp()
-            since = max(0.0, self._cluster.store.now() - moment)
+            since = max(0.0, self._cluster.store.now() - moment("sinceTime", query["sinceTime"]))
         what = (self._cluster.key, meta["namespace"], meta["name"], container, tail, since)
         stamped = {"timestamps": True} if flag(request, "timestamps") else {}
+        earlier = {"previous": True} if previous and waiting is None else {}
         kubelet = self._cluster.kubelet
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
@@ -70,13 +76,16 @@ class NodeProxy:
         if kubelet is None:
             return response
         if not flag(request, "follow"):
-            lines: list[str] = kubelet.logs(*what, **stamped)
-            if lines:
-                await response.write("".join(f"{line}\n" for line in lines).encode())
+            lines: list[str] = kubelet.logs(*what, **stamped, **earlier)
+            if text := "".join(f"{line}\n" for line in lines).encode()[:limit]:
+                await response.write(text)
             return response
         following: AsyncIterator[str] = kubelet.follow(*what, **stamped)
         async for line in following:
-            await response.write(f"{line}\n".encode())
+            piece = f"{line}\n".encode()[:limit]
+            await response.write(piece)
+            if limit is not None and (limit := limit - len(piece)) <= 0:
+                break
         return response
 
     async def command(self, request: web.Request, pod: Object, doing: str) -> web.StreamResponse:
@@ -140,14 +149,11 @@ def _container(pod: Object, asked: str | None) -> str:
     return str(names[0])
 
 
-def _waiting(pod: Object, container: str) -> str:
+def _status(pod: Object, container: str) -> Object:
+    """What the Pod says of a container; empty where it says nothing."""
     status = pod.get("status") or {}
-    for group in ("containerStatuses", "initContainerStatuses"):
-        for one in status.get(group) or ():
-            state = one.get("state") or {}
-            if one.get("name") == container and "waiting" in state:
-                return str(state["waiting"].get("reason", "ContainerCreating"))
-    return ""
+    told = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    return next((one for one in told if one.get("name") == container), {})
 
 
 async def _pass_on(request: web.Request, upstream: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -13,13 +13,17 @@ from typing import Any
 from aiohttp import web
 
 from backend.emulator.kube import body, errors, tables
-from backend.emulator.kube.answers import versioned
+from backend.emulator.kube.answers import metadata_alone, versioned
+from backend.emulator.kube.body import Form
 from backend.emulator.kube.objects import Object, Objects
+from backend.emulator.kube.options import whole
 from backend.emulator.kube.selectors import Match
 from backend.emulator.kube.target import Target
 from backend.emulator.kube.watch import Event
 
 _BOOKMARK_SECONDS = 60.0
+_LONGEST_S = 1800
+"""Seconds of a watch whose client does not say how long."""
 
 
 async def watch(request: web.Request, store: Objects, place: Target, match: Match) -> web.StreamResponse:
@@ -36,7 +40,7 @@ async def watch(request: web.Request, store: Objects, place: Target, match: Matc
             await response.write(document)
         if view.ended:
             return response
-        end = time.monotonic() + float(request.query.get("timeoutSeconds") or 1800)
+        end = time.monotonic() + view.longest_s
         while (left := end - time.monotonic()) > 0:
             try:
                 event = await asyncio.wait_for(queue.get(), min(left, _BOOKMARK_SECONDS))
@@ -60,12 +64,13 @@ class _View:
         self._store = store
         self._place = place
         self._match = match
-        self._table = body.wants_table(request)
+        self._form = body.form_of(request)
         self._include = query.get("includeObject") or "Metadata"
         self._columns = True
         self._from = query.get("resourceVersion") or ""
         self._initial = query.get("sendInitialEvents") in ("true", "1")
         self._sent = 0
+        self.longest_s = whole("timeoutSeconds", query.get("timeoutSeconds") or 0) or _LONGEST_S
         self.bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
         self.ended = False
 
@@ -114,13 +119,17 @@ class _View:
             "apiVersion": kind.api_version(self._place.version),
             "metadata": meta,
         }
-        if self._table:
+        if self._form is Form.TABLE:
             obj = self._rows([], meta)
+        elif self._form is Form.METADATA:
+            obj = metadata_alone(obj)
         return body.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
 
     def _line(self, event: str, seen: Mapping[str, Any]) -> bytes:
         obj: Object = dict(seen)
-        if self._table:
+        if self._form is Form.METADATA:
+            obj = metadata_alone(obj)
+        elif self._form is Form.TABLE:
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             obj = self._rows([obj], meta)
             if not self._columns:

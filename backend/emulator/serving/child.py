@@ -7,6 +7,7 @@ however that ends; its environment holds nothing of the emulator's but what runn
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -94,12 +95,12 @@ class Child:
             self._process.stdin.write(line)
 
     async def stop(self, grace_s: float = 4.0) -> int:
-        """Close stdin, wait, kill after `grace_s` seconds; return the exit code."""
+        """Close stdin, wait, kill after `grace_s` seconds with all that it started; return the exit code."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
             return await asyncio.wait_for(self.wait(), grace_s)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.killpg(self._process.pid, signal.SIGKILL)
             return await self.wait()

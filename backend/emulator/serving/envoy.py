@@ -6,6 +6,7 @@ are on 127.0.0.1; the ports of the doors stay the same over restarts of the emul
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -80,6 +81,7 @@ class GatewayDataPlane:
         self._admin: EnvoyAdmin | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._health: dict[str, bool] = {}
+        self._requests = 0
         self._rejected: dict[str, str] = {}
         self._ports = KeptPorts(self._folder / "ports.json")
 
@@ -174,7 +176,7 @@ class GatewayDataPlane:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self._folder / "admin.sock").unlink(missing_ok=True)
             return self._folder
-        self._run_folder = Path(tempfile.mkdtemp(prefix="mcig-envoy-"))
+        self._run_folder = _short_folder(self._folder)
         return self._run_folder
 
     async def _start(self, admin: Path) -> None:
@@ -255,12 +257,27 @@ class GatewayDataPlane:
                 await self._read_health()
 
     async def _read_health(self) -> None:
-        health = await self._admin.health() if self._admin is not None else None
-        if health is None:
+        clusters = await self._admin.clusters() if self._admin is not None else None
+        if clusters is None:
             return
-        if health != self._health:
-            self._health = health
+        if clusters.requests != self._requests:
+            self._requests = clusters.requests
+            self._world.seen()
+        if clusters.healthy != self._health:
+            self._health = clusters.healthy
             self._world.touch()
+
+
+def _short_folder(home: Path) -> Path:
+    """A private, empty folder with a short path, always the same one for a home unless somebody else has it."""
+    name = f"mcig-envoy-{os.getuid()}-{hashlib.sha256(os.fsencode(home.absolute())).hexdigest()[:12]}"
+    folder = Path(tempfile.gettempdir()) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return Path(tempfile.mkdtemp(prefix="mcig-envoy-"))
+    return folder
 
 
 def _binary() -> Path:

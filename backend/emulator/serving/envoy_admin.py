@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,16 @@ import aiohttp
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 _WANTED = r"(update_rejected|version_text|total_listeners_warming|warming_clusters)$"
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """What an Envoy knows of what is behind it."""
+
+    healthy: dict[str, bool]
+    """Cluster to whether any endpoint of it passes its health check."""
+    requests: int
+    """How many requests the present endpoints were sent; health checks do not count."""
 
 
 class EnvoyAdmin:
@@ -37,15 +48,16 @@ class EnvoyAdmin:
         lines = (line.partition(": ") for line in text.splitlines())
         return {name: value.strip('"') for name, _, value in lines}
 
-    async def health(self) -> dict[str, bool] | None:
-        """Cluster to whether any endpoint of it passes its health check; None when nothing is known."""
+    async def clusters(self) -> Clusters | None:
+        """What it knows of its clusters; None when nothing is known."""
         text = await self._ask("/clusters?format=json")
         if text is None:
             return None
-        return {
-            cluster["name"]: any(_host_healthy(host) for host in cluster.get("host_statuses", []))
-            for cluster in json.loads(text).get("cluster_statuses", [])
-        }
+        found = {one["name"]: one.get("host_statuses", []) for one in json.loads(text).get("cluster_statuses", [])}
+        return Clusters(
+            healthy={name: any(_host_healthy(host) for host in hosts) for name, hosts in found.items()},
+            requests=sum(_requests(host) for hosts in found.values() for host in hosts),
+        )
 
     async def _ask(self, path: str) -> str | None:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -68,6 +80,10 @@ def version_stat(stem: str) -> str:
     if kind == "rds":
         return f"http.{name}.rds.{name}.version_text"
     return "cluster_manager.cds.version_text" if kind == "cds" else "listener_manager.lds.version_text"
+
+
+def _requests(host: Mapping[str, Any]) -> int:
+    return sum(int(one.get("value", 0)) for one in host.get("stats", ()) if one["name"] == "rq_total")
 
 
 def _host_healthy(host: Mapping[str, Any]) -> bool:

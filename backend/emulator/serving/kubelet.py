@@ -4,7 +4,7 @@ vLLM Pods are served by their cluster's model-server process, vLLM's client for 
 ConfigMap run as processes of their own, any other image runs as nothing and is ready at once. Start delays and restarts
 are the controllers' business.
 Invariants: a Pod's process is started once per `run` and never outlives the emulator; Secret values reach a process
-through its environment only.
+through its environment, or over its standard input, only.
 """
 
 import asyncio
@@ -58,11 +58,12 @@ class Kubelet:
         self._runs = 0
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def run(self, cluster_key: str, pod: Json, files: Files) -> None:
+    async def run(self, cluster_key: str, pod: Json, files: Files, *, has_model: bool = False) -> None:
         """Start the Pod's process; returns at once and never fails, `state` tells how it went.
 
         A Pod that was started already, also one that has exited since, keeps its process; of its files only a changed
-        adapter list is taken over. `files` maps ConfigMap volumes to file names and texts; env values are plain.
+        adapter list is taken over. `files` maps ConfigMap volumes to file names and texts; env values are plain. A
+        server that `has_model` goes on with what it downloaded before, which the hub is not asked for again.
         """
         uid = pod["metadata"]["uid"]
         known = self._pods.get((cluster_key, uid))
@@ -73,15 +74,16 @@ class Kubelet:
             return
         self._runs += 1
         logs = self._old_logs.pop((cluster_key, uid), None) or {c["name"]: PodLog() for c in containers(pod)}
-        for log in logs.values():
-            log.open()
+        starting = {each["name"] for each in pod["spec"].get("containers", ())}
+        for name, log in logs.items():
+            log.open(new_run=name in starting)
         state = PodState(False, False, None, "starting")
         entry = RunningPod(cluster_key, pod, files, work, logs, f"{uid}/{self._runs}", state)
         self._pods[cluster_key, uid] = entry
         if work is None:
             entry.state = PodState(True, True, None, "")
         else:
-            entry.start = asyncio.create_task(self._start(entry, files))
+            entry.start = asyncio.create_task(self._start(entry, files, None if has_model else self._world.hub))
 
     async def end(self, cluster_key: str, uid: str) -> None:
         """Forget the Pod and end its process; answers that a model server is giving are finished in the background."""
@@ -117,6 +119,11 @@ class Kubelet:
         entry = self._pods.get((cluster_key, uid))
         return entry.state if entry is not None else PodState(False, False, None, "not started")
 
+    def has_process(self, cluster_key: str, uid: str) -> bool:
+        """Return whether a process of this machine runs for the Pod; other images run without one."""
+        entry = self._pods.get((cluster_key, uid))
+        return entry is not None and entry.work is not None and entry.state.running
+
     def address(self, cluster_key: str, namespace: str, pod: str, port: int) -> tuple[str, int] | None:
         """Return the loopback host and port behind a container port, None when nothing listens there."""
         entry = self._find(cluster_key, namespace, pod)
@@ -151,13 +158,15 @@ class Kubelet:
         since: float | None = None,
         *,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> list[str]:
         """Return log lines of a container (the main one when None): the last `tail`, of the last `since` seconds.
 
-        An unknown Pod or container has none. With `timestamps` each line is led by its RFC 3339 time.
+        An unknown Pod or container has none. With `timestamps` each line is led by its RFC 3339 time, with `previous`
+        they are those of the run before.
         """
         log = self._log(cluster_key, namespace, pod, container)
-        return log.read(tail, self._moment(since), timestamps=timestamps) if log is not None else []
+        return log.read(tail, self._moment(since), timestamps=timestamps, previous=previous) if log else []
 
     async def follow(  # noqa: PLR0917
         self,
@@ -208,10 +217,10 @@ class Kubelet:
         if entry.become(state):
             self._world.touch()
 
-    async def _start(self, entry: RunningPod, files: Files) -> None:
+    async def _start(self, entry: RunningPod, files: Files, hub: str | None) -> None:
         try:
             if isinstance(entry.work, ServerWork):
-                await self._start_server(entry, entry.work)
+                await self._start_server(entry, entry.work, hub)
             elif isinstance(entry.work, ScriptWork):
                 await self._start_script(entry, entry.work, files)
             elif isinstance(entry.work, BenchWork):
@@ -219,7 +228,7 @@ class Kubelet:
         except OSError as error:
             self._become(entry, PodState(False, False, 128, f"failed to create container: {error}"))
 
-    async def _start_server(self, entry: RunningPod, work: ServerWork) -> None:
+    async def _start_server(self, entry: RunningPod, work: ServerWork, hub: str | None) -> None:
         order = {
             "uid": entry.run_id,
             "image": work.image,
@@ -228,6 +237,8 @@ class Kubelet:
             "container": work.container,
             "syncer": work.syncer,
             "adapters": [dict(adapter) for adapter in work.adapters],
+            "hub": hub,
+            "token": work.token,
         }
         await self._servers.add(entry.cluster_key, order, lambda event: self._hear(entry, work, event))
 

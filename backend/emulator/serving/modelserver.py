@@ -5,7 +5,7 @@ with the emulator's API servers for the interpreter. The kubelet steers it with 
 from stdout. Invariant: the process ends when stdin closes, so it never outlives the emulator.
 
 Orders:  {"op": "add", "uid", "image", "words", "env", "container", "syncer", "adapters": [{"name", "source",
-         "base_model"}]} | {"op": "adapters", "uid", "adapters"} | {"op": "remove", "uid"} |
+         "base_model"}], "hub", "token"} | {"op": "adapters", "uid", "adapters"} | {"op": "remove", "uid"} |
          {"op": "pace", "slowness"} | {"op": "real-model", "port"}, for all Pods and those to come
 Answers: {"event": "started", "uid", "port"} | {"event": "log", "uid", "container", "line"} |
          {"event": "exited", "uid", "code"}
@@ -24,6 +24,7 @@ from typing import Any
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from backend.emulator.serving.download import refusal
 from backend.emulator.serving.http_server import HttpServer
 from backend.emulator.serving.openai_app import ModelServer
 from backend.emulator.serving.openai_protocol import ApiError
@@ -76,15 +77,23 @@ class PodServer:
         self._emit = emit
         config = parse_server(order["image"], order["words"], order["env"])
         self._app = ModelServer(config, self._log, seed=zlib.crc32(self._uid.encode()))
-        self._http: HttpServer | None = None
+        self._hub: str | None = order.get("hub")
+        self._token: str | None = order.get("token")
+        self._http = HttpServer(self._app, drain_s=DRAIN_S, http=_Http)
 
     def _log(self, line: str, container: str | None = None) -> None:
         self._emit({"event": "log", "uid": self._uid, "container": container or self._container, "line": line})
 
-    async def serve(self) -> None:
-        """Serve until stopped; reports the port as soon as connections are accepted."""
+    async def serve(self) -> int:
+        """Serve until stopped; reports the port as soon as connections are accepted. Returns the exit code."""
+        self._app.log.began()
+        refused = await refusal(self._app.config, self._hub, self._token)
+        if refused is not None:
+            self._app.log.refused(refused)
+            return 1
+        if self._http.should_exit:
+            return 0
         listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self._http = HttpServer(self._app, drain_s=DRAIN_S, http=_Http)
         self._app.log.started()
         self._emit({"event": "started", "uid": self._uid, "port": listener.getsockname()[1]})
         sidecar = asyncio.create_task(self._keep_adapters())
@@ -94,11 +103,11 @@ class PodServer:
             sidecar.cancel()
             self._app.close()
             self._app.log.stopped()
+        return 0
 
     def stop(self) -> None:
         """Refuse new connections and end once running answers are finished, at most DRAIN_S later."""
-        if self._http is not None:
-            self._http.should_exit = True
+        self._http.should_exit = True
 
     def pace(self, slowness: float) -> None:
         """Take so many times longer for every token, infinitely long while nobody reaches the Pod."""
@@ -196,11 +205,10 @@ class ModelServers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, uid: str, pod: PodServer) -> None:
-        code = 0
+        code = 1
         try:
-            await pod.serve()
+            code = await pod.serve()
         except Exception as error:
-            code = 1
             line = f"RuntimeError: Engine core initialization failed: {error}"
             self._emit({"event": "log", "uid": uid, "container": "", "line": line})
         finally:

@@ -1,4 +1,4 @@
-"""The log of one container: a bounded list of timed lines that readers can follow.
+"""The log of one container: a bounded list of timed lines that readers can follow, run by run.
 
 Invariant: only the last `LINES` lines are kept; a follower sees every line that is written while it reads.
 """
@@ -18,6 +18,8 @@ class PodLog:
     def __init__(self) -> None:
         self._lines: deque[tuple[float, str]] = deque(maxlen=LINES)
         self._written = 0
+        self._runs = (0, 0)
+        """How many lines were written when the run before began, and when this one did."""
         self._closed = False
         self._news = asyncio.Event()
 
@@ -27,9 +29,11 @@ class PodLog:
         self._written += 1
         self._wake()
 
-    def open(self) -> None:
-        """Take lines again after `close`, for a container that is started anew."""
+    def open(self, *, new_run: bool = False) -> None:
+        """Take lines again after `close`; a container that is started anew begins with an empty log."""
         self._closed = False
+        if new_run:
+            self._runs = (self._runs[1], self._written)
 
     def close(self) -> None:
         """Let followers end; the lines stay readable."""
@@ -40,12 +44,17 @@ class PodLog:
         self._news.set()
         self._news = asyncio.Event()
 
-    def read(self, tail: int | None, since: float | None, *, timestamps: bool = False) -> list[str]:
-        """Return the last `tail` lines (all when None) written at or after unix time `since`.
+    def read(
+        self, tail: int | None, since: float | None, *, timestamps: bool = False, previous: bool = False
+    ) -> list[str]:
+        """Return the last `tail` lines (all when None) of this run written at or after unix time `since`.
 
-        With `timestamps` each line is led by its RFC 3339 time, as `timestamps=true` of the Pod log API asks.
+        With `timestamps` each line is led by its RFC 3339 time, with `previous` it is the run before, as parameters of
+        the Pod log API ask.
         """
-        chosen = [item for item in self._lines if since is None or item[0] >= since]
+        before, begun = (max(0, run - self._written + len(self._lines)) for run in self._runs)
+        lines = list(self._lines)[before:begun] if previous else list(self._lines)[begun:]
+        chosen = [item for item in lines if since is None or item[0] >= since]
         if tail is not None:
             chosen = chosen[-tail:] if tail > 0 else []
         return [_shown(at, line, timestamps=timestamps) for at, line in chosen]

@@ -6,7 +6,7 @@ words say so, a Python script from a ConfigMap becomes a process, and every othe
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -31,7 +31,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class ServerWork:
-    """A vLLM server: what the model-server process needs to know, without secrets."""
+    """A vLLM server: what the model-server process needs to know."""
 
     container: str
     image: str
@@ -40,6 +40,8 @@ class ServerWork:
     port: int
     syncer: str | None
     adapters: tuple[Mapping[str, str], ...]
+    token: str | None = field(default=None, repr=False)
+    """The Hugging Face token with which it asks for its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class BenchWork:
 
 BENCH = ("bench", "serve")
 """Words of vLLM's command line that run the client and not a server."""
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Variables that huggingface_hub reads a token from, the first that is set."""
 _COMMAND_LINE = "vllm.entrypoints.cli.main"
 """The module of vLLM's command line, where it is not started as `vllm` but from Python."""
 
@@ -144,7 +148,8 @@ def _command_line(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _server(pod: Json, container: Json, files: Files) -> ServerWork:
     words = _words(container)
-    env = {name: value for name, value in plain_env(container).items() if name.startswith("VLLM_")}
+    given = plain_env(container)
+    env = {name: value for name, value in given.items() if name.startswith("VLLM_")}
     ports = [int(port["containerPort"]) for port in container.get("ports", [])]
     syncer, adapters = _wanted_adapters(pod, files)
     return ServerWork(
@@ -155,6 +160,7 @@ def _server(pod: Json, container: Json, files: Files) -> ServerWork:
         port=_port_flag(words) or (ports[0] if ports else 8000),
         syncer=syncer,
         adapters=adapters,
+        token=next((given[name] for name in _TOKENS if given.get(name)), None),
     )
 
 

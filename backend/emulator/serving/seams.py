@@ -21,6 +21,11 @@ class KubeletWorld(Protocol):
         ...
 
     @property
+    def hub(self) -> str | None:
+        """Where model servers find Hugging Face, a URL; None: their models are there already."""
+        ...
+
+    @property
     def gateway(self) -> Vpc:
         """Asked when a script starts."""
         ...
@@ -44,4 +49,8 @@ class GatewayWorld(Protocol):
 
     def touch(self) -> None:
         """Called when the health of an address changes or Envoy has ended."""
+        ...
+
+    def seen(self) -> None:
+        """Called when requests have gone through; a cloud that is used does not end itself."""
         ...

@@ -7,6 +7,7 @@ Invariant: a request line contains `cmpl-ID-N` or `chatcmpl-ID`, where ID is the
 import time
 from collections.abc import Callable
 
+from backend.emulator.serving.download import Refusal
 from backend.emulator.serving.vllm_args import Adapter, ServerConfig
 
 
@@ -16,15 +17,25 @@ class ServerLog:
     def __init__(self, config: ServerConfig, write: Callable[[str], None]) -> None:
         self._config = config
         self._write = write
+        self._lead = "(APIServer pid=1) " if config.version >= (0, 10, 1) else ""
 
     def _vllm(self, place: str, text: str) -> None:
-        lead = "(APIServer pid=1) " if self._config.version >= (0, 10, 1) else ""
-        self._write(f"{lead}INFO {time.strftime('%m-%d %H:%M:%S', time.gmtime())} [{place}] {text}")
+        self._write(f"{self._lead}INFO {time.strftime('%m-%d %H:%M:%S', time.gmtime())} [{place}] {text}")
+
+    def began(self) -> None:
+        """The first line."""
+        self._vllm("api_server.py:1043", f"vLLM API server version {self._config.version_text}")
+
+    def refused(self, refusal: Refusal) -> None:
+        """The end of a server that may not have its model: the trace without its frames."""
+        cause = "The above exception was the direct cause of the following exception:"
+        raised = (f"Traceback (most recent call last):\n{one}" for one in (*refusal.raised, f"OSError: {refusal.told}"))
+        for line in f"\n\n{cause}\n\n".join(raised).splitlines():
+            self._write(f"{self._lead}{line}")
 
     def started(self) -> None:
         """The lines of a start that a person looks for."""
         config = self._config
-        self._vllm("api_server.py:1043", f"vLLM API server version {config.version_text}")
         self._vllm("loader.py:458", f"Loading weights of {config.model} took 35.02 seconds")
         self._vllm("kv_cache_utils.py:634", f"GPU KV cache size: {config.gpu_blocks * config.block_size:,} tokens")
         self._vllm("api_server.py:1090", f"Starting vLLM API server on http://0.0.0.0:{config.port}")

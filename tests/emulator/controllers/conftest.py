@@ -55,7 +55,9 @@ class Kubelet:
     ended: list[str] = field(default_factory=list)
     slowness: dict[str, float] = field(default_factory=dict)
 
-    async def run(self, cluster_key: str, pod: Json, files: Mapping[str, Mapping[str, str]]) -> None:
+    async def run(
+        self, cluster_key: str, pod: Json, files: Mapping[str, Mapping[str, str]], *, has_model: bool = False
+    ) -> None:
         uid = pod["metadata"]["uid"]
         if uid not in self.pods:
             self.starts.append(f"{cluster_key}/{pod['metadata']['name']}")
@@ -142,6 +144,7 @@ class World:
     """The world double; the multi-cluster controller's agent has its grant."""
 
     project, project_number, token = "demo-project", "415104041262", "secret"
+    hub = None
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {"iam": {"bindings": [agent_binding()]}, "settings": {}}

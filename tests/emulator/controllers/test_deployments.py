@@ -58,6 +58,21 @@ async def test_a_deployment_says_that_it_waits_for_its_pods(world: Any, kit: Any
     assert kit.conditions(cluster.status(DEPLOYMENTS, "epp"))["Available"][0] == "True"
 
 
+async def test_a_deployment_that_comes_to_nothing_says_so_at_its_deadline(world: Any, kit: Any) -> None:
+    cluster = world.cluster(kit.WEST)
+    world.pace.table["pod.start"] = 100
+    obj = kit.deployment("epp")
+    obj["spec"]["progressDeadlineSeconds"] = 60
+    cluster.add(obj)
+    await world.settle()
+    await world.after(59)
+    assert kit.conditions(cluster.status(DEPLOYMENTS, "epp"))["Progressing"] == ("True", "ReplicaSetUpdated")
+    await world.after(1)
+    assert kit.conditions(cluster.status(DEPLOYMENTS, "epp"))["Progressing"] == ("False", "ProgressDeadlineExceeded")
+    await world.after(40)
+    assert kit.conditions(cluster.status(DEPLOYMENTS, "epp"))["Progressing"] == ("True", "NewReplicaSetAvailable")
+
+
 async def test_scaling_adds_and_removes_pods(world: Any, kit: Any) -> None:
     cluster = world.cluster(kit.WEST)
     cluster.add(kit.deployment("epp", replicas=3))

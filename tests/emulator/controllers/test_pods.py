@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+import pytest
+
 from backend.emulator.kube.controllers import reconcile
 
 PODS = "/pods"
@@ -90,6 +92,79 @@ async def test_a_model_server_pulls_then_loads_then_is_ready(world: Any, kit: An
     assert len(world.kubelet.starts) == 1
     (pod,) = cluster.store.list(PODS)
     assert kit.conditions(pod["status"])["Ready"][0] == "True"
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "loads"),
+    [
+        ("vllm/vllm-openai:v0.11.0", ["python3", "-m", "vllm.entrypoints.openai.api_server"], True),
+        ("vllm/vllm-openai:v0.11.0", ["vllm", "serve", "m"], True),
+        ("europe-docker.pkg.dev/p/r/vllm-openai:v1", ["vllm", "serve", "m"], True),
+        (f"vllm/vllm-openai@sha256:{'0' * 64}", ["vllm", "serve", "m"], True),
+        ("vllm/vllm-openai:v0.11.0", ["vllm", "bench", "serve"], False),
+        ("python:3.12", ["python3", "/relay/relay.py"], False),
+    ],
+)
+async def test_what_serves_a_model_loads_it_first(
+    world: Any, kit: Any, image: str, command: list[str], loads: bool
+) -> None:
+    world.pace.table |= {"model-server.start": 100, "pod.start": 5}
+    cluster = world.cluster(kit.WEST)
+    pod = bare()
+    pod["spec"]["containers"][0] |= {"image": image, "command": command}
+    cluster.add(pod)
+    await world.settle()
+    await world.after(6)
+    assert bool(world.kubelet.starts) is not loads
+    await world.after(20)
+    assert bool(world.kubelet.starts) is not loads
+    await world.after(75)
+    assert len(world.kubelet.starts) == 1
+
+
+async def test_a_start_up_probe_that_loses_patience_ends_the_container(world: Any, kit: Any) -> None:
+    world.pace.table["model-server.start"] = 100
+    cluster = world.cluster(kit.WEST)
+    pod = bare()
+    image = {"image": "vllm/vllm-openai:v0.11.0", "command": ["vllm", "serve", "m"]}
+    probe = {"httpGet": {"path": "/health", "port": 8000}, "initialDelaySeconds": 10, "periodSeconds": 5}
+    pod["spec"]["containers"][0] |= image | {"startupProbe": probe | {"failureThreshold": 10}}
+    cluster.add(pod)
+    await world.settle()
+    await world.after(25)
+    await world.after(59)
+    (status,) = cluster.status(PODS, "relay")["containerStatuses"]
+    assert ("running" in status["state"], status["restartCount"]) == (True, 0)
+    await world.after(1)
+    (status,) = cluster.status(PODS, "relay")["containerStatuses"]
+    assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert status["lastState"]["terminated"]["exitCode"] == 137
+    told = [one["message"] for one in cluster.store.list("/events") if one["reason"] == "Killing"]
+    assert told == ["Container main failed startup probe, will be restarted"]
+    world.pace.table["model-server.start"] = 40
+    await world.after(10)
+    await world.after(30)
+    (status,) = cluster.status(PODS, "relay")["containerStatuses"]
+    assert (status["ready"], status["restartCount"]) == (True, 1)
+
+
+async def test_ends_are_forgotten_after_ten_good_minutes(world: Any, kit: Any) -> None:
+    cluster = model_server(world, kit)
+    await world.settle()
+
+    async def crash() -> str:
+        (pod,) = cluster.store.list(PODS)
+        world.kubelet.states[pod["metadata"]["uid"]] = kit.State(running=False, ready=False, exit_code=1)
+        await world.settle()
+        (pod,) = cluster.store.list(PODS)
+        return waiting(pod)[1].partition(" restarting")[0]
+
+    assert await crash() == "back-off 10s"
+    await world.after(10)
+    assert await crash() == "back-off 20s"
+    await world.after(20)
+    await world.after(601)
+    assert await crash() == "back-off 10s"
 
 
 async def test_the_next_pass_is_due_when_the_wait_is_over(world: Any, kit: Any) -> None:

@@ -170,6 +170,11 @@ async def test_logs(api: Any) -> None:
     core = client.CoreV1Api(api)
     assert await core.read_namespaced_pod_log("server", "default") == "one\ntwo\nthree\n"
     assert await core.read_namespaced_pod_log("server", "default", tail_lines=1) == "three\n"
+    for follow in (False, True):
+        cut = await core.read_namespaced_pod_log_without_preload_content(
+            "server", "default", follow=follow, limit_bytes=6
+        )
+        assert await cut.read() == b"one\ntw"
     response = await core.read_namespaced_pod_log_without_preload_content("server", "default", follow=True)
     assert await response.content.read() == b"one\ntwo\nthree\n"
     with pytest.raises(client.ApiException, match="container side is not valid for pod server"):

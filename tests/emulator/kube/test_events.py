@@ -99,7 +99,7 @@ async def test_both_groups_show_the_same_events(served: KubeCluster, http: aioht
         )
     async with http.get(CORE, params={"fieldSelector": "involvedObject.name=q"}) as answer:
         assert (await answer.json())["items"] == []
-    async with http.get(NEW, params={"watch": "true", "timeoutSeconds": "0.2"}) as answer:
+    async with http.get(NEW, params={"watch": "true", "timeoutSeconds": "1"}) as answer:
         line = json.loads(await answer.content.readline())
     assert (line["type"], line["object"]["deprecatedCount"]) == ("ADDED", 2)
     world.time += 3601

@@ -56,10 +56,20 @@ BODIES = st.one_of(
 )
 QUERIES = st.dictionaries(
     st.sampled_from(["dryRun", "fieldManager", "fieldValidation", "force", "labelSelector", "fieldSelector", "limit",
-                     "continue", "resourceVersion", "propagationPolicy", "gracePeriodSeconds", "pretty"]),
+                     "continue", "resourceVersion", "propagationPolicy", "gracePeriodSeconds", "pretty", "sinceTime",
+                     "sinceSeconds", "tailLines", "limitBytes", "previous"]),
     st.text(max_size=6) | st.sampled_from(["All", "true", "1", "-1", "a=b", "Strict", "Background"]),
     max_size=3,
 )  # fmt: skip
+WATCHES = st.fixed_dictionaries(
+    {"watch": st.just("1"), "timeoutSeconds": st.sampled_from(["-1", "-300", "abc", "1.5", "%"])},
+    optional={
+        "sendInitialEvents": st.sampled_from(["true", "x"]),
+        "allowWatchBookmarks": st.sampled_from(["true", "x"]),
+        "resourceVersion": st.text(max_size=6),
+    },
+)
+"""Watches that end at once, or are refused."""
 
 
 class World:
@@ -94,7 +104,7 @@ REQUESTS = st.tuples(
     st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]),
     st.sampled_from(PLACES),
     st.sampled_from(["", "/default", "/x", "/default/status", "/x/scale", "/x/log", "/x/exec", "/x:80/proxy/y"]),
-    QUERIES,
+    QUERIES | WATCHES,
     st.sampled_from(TYPES),
     BODIES,
 )

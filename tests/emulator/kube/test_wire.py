@@ -316,3 +316,29 @@ async def test_access_reviews_are_allowed(http: aiohttp.ClientSession) -> None:
     review = {"spec": {"resourceAttributes": {"verb": "create", "resource": "pods"}}}
     made = await post(http, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
     assert made["status"] == {"allowed": True}
+
+
+METADATA = "as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+
+
+async def test_who_wants_metadata_alone_gets_nothing_else(http: aiohttp.ClientSession) -> None:
+    await post(http, CONFIG_MAPS, config_map("one", a="b"))
+    for kind in ("application/vnd.kubernetes.protobuf", "application/json"):
+        accept = f"{kind};{METADATA.format('')},application/json;{METADATA.format('')},application/json"
+        found = await get(http, f"{CONFIG_MAPS}/one", Accept=accept)
+        assert found.keys() == {"kind", "apiVersion", "metadata"}
+        assert (found["kind"], found["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
+        assert found["metadata"]["name"] == "one"
+    accept = f"application/json;{METADATA.format('List')},application/json"
+    listed = await get(http, CONFIG_MAPS, Accept=accept)
+    assert (listed["kind"], listed["apiVersion"]) == ("PartialObjectMetadataList", "meta.k8s.io/v1")
+    assert listed["items"] == [found]
+    async with http.get(f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1", headers={"Accept": accept}) as response:
+        event = json.loads(await response.content.readline())
+    assert event == {"type": "ADDED", "object": found}
+
+
+@pytest.mark.parametrize("query", ["watch=1&timeoutSeconds=abc", "watch=1&timeoutSeconds=1.5"])
+async def test_a_watch_of_no_length_is_refused_before_it_begins(http: aiohttp.ClientSession, query: str) -> None:
+    status = await get(http, f"{CONFIG_MAPS}?{query}", 400)
+    assert "timeoutSeconds" in status["message"]

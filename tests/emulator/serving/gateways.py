@@ -11,15 +11,20 @@ VIP = "10.132.0.50"
 
 
 class World:
-    """The two things that the data plane asks of its world."""
+    """What the data plane asks of its world."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.touched = asyncio.Event()
+        self.used = asyncio.Event()
 
     def touch(self) -> None:
         """Something changed."""
         self.touched.set()
+
+    def seen(self) -> None:
+        """Requests have gone through."""
+        self.used.set()
 
 
 async def listen(app: web.Application) -> tuple[web.AppRunner, int]:

@@ -4,7 +4,10 @@ import asyncio
 import json
 import math
 import os
+import shutil
 import signal
+import stat
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +185,48 @@ async def test_traffic_follows_what_was_applied(world: World, plane: GatewayData
             assert await who(doors[VIP]) == "west"
         finally:
             await again.close()
+
+
+async def test_a_request_that_goes_through_is_seen_and_a_health_check_is_not(
+    world: World, plane: GatewayDataPlane, pods: tuple[Pod, Pod]
+) -> None:
+    west, _ = pods
+    await plane.apply([frontend(VIP, "europe-west3", west.backend("europe-west3"))])
+    await eventually(world, lambda: plane.healthy(VIP) is True)
+    assert not world.used.is_set()
+    (door,) = plane.doors()
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{door.port}/who") as response:
+        assert response.status == 200
+    async with asyncio.timeout(10):
+        await world.used.wait()
+
+
+async def test_the_sockets_of_a_home_with_a_long_path_are_always_in_the_same_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pods: tuple[Pod, Pod]
+) -> None:
+    short = Path(tempfile.mkdtemp(prefix="mcig-"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    home = tmp_path / ("long" * 25)
+    left: set[str] = set()
+
+    def only() -> Path:
+        (folder,) = short.iterdir()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        return folder
+
+    try:
+        for _ in range(2):
+            plane = GatewayDataPlane(World(home))
+            await plane.apply([frontend(VIP, "europe-west3", pods[0].backend("europe-west3"))])
+            folder = only()
+            left.add(folder.name)
+            await plane.close()
+            assert not folder.exists()
+            folder.mkdir()
+            (folder / "picker.sock").write_text("of one that was killed")
+        assert len(left) == 1
+    finally:
+        shutil.rmtree(short)
 
 
 async def test_nothing_is_started_for_an_empty_picture(plane: GatewayDataPlane) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from backend.emulator.serving.child import Child, leashed, python_env
 from backend.emulator.serving.kubelet import Kubelet
@@ -56,6 +58,7 @@ class World:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.hub: str | None = None
         self.gateway = self
         self.touched = asyncio.Event()
 
@@ -201,6 +204,33 @@ async def test_model_server_pods_answer_log_and_go(world: World, kubelet: Kubele
             assert response.status == 200
 
 
+async def test_a_server_that_may_not_have_its_model_ends_and_one_that_has_it_goes_on(
+    world: World, kubelet: Kubelet
+) -> None:
+    tokens = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        tokens.append(request.headers["authorization"])
+        words = f"Access to model {MODEL} is restricted and you are not in the authorized list."
+        return web.Response(status=403, headers={"X-Error-Code": "GatedRepo", "X-Error-Message": words})
+
+    app = web.Application()
+    app.router.add_route("HEAD", "/{path:.*}", refuse)
+    async with TestServer(app) as hub:
+        world.hub = str(hub.make_url(""))
+        await kubelet.run(CLUSTER, model_pod("a"), {})
+        await until(world, lambda: kubelet.state(CLUSTER, "a").exit_code is not None)
+        assert kubelet.state(CLUSTER, "a") == PodState(False, False, 1, "exit code 1")
+        log = kubelet.logs(CLUSTER, "default", "vllm-a", "vllm")
+        assert any(line.startswith("OSError: You are trying to access a gated repo.") for line in log)
+        assert log[-1].endswith("you are not in the authorized list.")
+        assert tokens == ["Bearer hf_secret"]
+        assert "hf_secret" not in "".join(log)
+        await kubelet.run(CLUSTER, model_pod("b"), {}, has_model=True)
+        await until(world, lambda: kubelet.state(CLUSTER, "b").ready)
+        assert len(tokens) == 1
+
+
 async def test_an_answer_that_is_being_given_survives_the_end_of_its_pod(world: World, kubelet: Kubelet) -> None:
     await kubelet.run(CLUSTER, model_pod("a"), {})
     await until(world, lambda: kubelet.state(CLUSTER, "a").ready)
@@ -261,7 +291,8 @@ async def test_a_script_runs_with_its_files_ports_and_proxy(world: World, kubele
     assert kubelet.logs(CLUSTER, "tools", "relay-r", "relay", 1, None) == ["served /exit"]
     await kubelet.end(CLUSTER, "r")
     await kubelet.run(CLUSTER, script_pod("r"), SCRIPT_FILES)
-    assert "served /x" in kubelet.logs(CLUSTER, "tools", "relay-r", "relay", None, None)
+    assert "served /x" in kubelet.logs(CLUSTER, "tools", "relay-r", "relay", None, None, previous=True)
+    assert "served /x" not in kubelet.logs(CLUSTER, "tools", "relay-r", "relay", None, None)
     await kubelet.close()
     assert list((tmp_path / "pods").iterdir()) == []
 
@@ -314,6 +345,18 @@ async def test_a_leashed_command_passes_its_exit_code_on() -> None:
     child = await Child.start(leashed([sys.executable, "-c", endless]), env=python_env(), on_line=lambda _: up.set())
     await up.wait()
     assert await child.stop() == 143
+
+
+async def test_what_does_not_end_by_itself_is_killed_with_its_leash() -> None:
+    """Its output would never end otherwise, and neither would the wait for it."""
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
+    up = asyncio.Event()
+    child = await Child.start(leashed([sys.executable, "-c", deaf]), env=python_env(), on_line=lambda _: up.set())
+    await up.wait()
+    async with asyncio.timeout(10):
+        assert await child.stop(0.1) == 137
 
 
 def test_a_pods_work_is_read_from_its_manifest() -> None:

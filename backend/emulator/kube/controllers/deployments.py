@@ -139,6 +139,17 @@ def roll(turn: Turn, cluster: Cluster, deployment: Object, new: Object, old: lis
     return why
 
 
+def _overdue(turn: Turn, cluster: Cluster, deployment: Object, new: Object, counts: tuple[int, int]) -> bool:
+    """Whether nothing has become of a roll-out for longer than its progressDeadlineSeconds.
+
+    A deadline that was met before is kept until something moves; paced like what it waits for, and never met where
+    nothing takes any time.
+    """
+    limit = turn.world.pace.played(float(deployment["spec"].get("progressDeadlineSeconds", 600)))
+    moved = ":".join(map(str, (*counts, new["spec"].get("replicas", 0))))
+    return limit > 0 and turn.elapsed(f"progress {cluster.key} {uid_of(deployment)} {uid_of(new)} {moved}", limit)
+
+
 def status(turn: Turn, cluster: Cluster, deployment: Object, new: Object, why: str) -> Object:
     """The Deployment's status as its ReplicaSets are now."""
     store, previous = cluster.store, deployment.get("status", {})
@@ -153,6 +164,7 @@ def status(turn: Turn, cluster: Cluster, deployment: Object, new: Object, why: s
     progress = condition(previous, "Progressing") or {}
     settled = progress.get("reason") == "NewReplicaSetAvailable" and subject in progress.get("message", "")
     done = updated == total == available == replicas or settled
+    over = not done and _overdue(turn, cluster, deployment, new, (updated, available))
     wanted = [
         Condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
         if enough
@@ -161,6 +173,8 @@ def status(turn: Turn, cluster: Cluster, deployment: Object, new: Object, why: s
         ),
         Condition("Progressing", "True", "NewReplicaSetAvailable", f"{subject} has successfully progressed.")
         if done
+        else Condition("Progressing", "False", "ProgressDeadlineExceeded", f"{subject} has timed out progressing.")
+        if over
         else Condition("Progressing", "True", "ReplicaSetUpdated", f"{subject} is progressing."),
     ]
     if why:

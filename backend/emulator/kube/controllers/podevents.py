@@ -15,6 +15,8 @@ from backend.emulator.kube.controllers.seams import Object, Store
 from backend.emulator.kube.events import News, reference
 
 SCHEDULER, KUBELET = "default-scheduler", "kubelet"
+_KILLED = 137
+"""Exit code of a container that the kubelet ended."""
 _PARTS = (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses"))
 
 
@@ -92,6 +94,8 @@ def _container(store: Store, pod: Object, container: Object, status: Object, old
         yield _kubelet(pod, "Pulled", text, container)
         yield _kubelet(pod, "Created", f"Created container: {name}", container)
         yield _kubelet(pod, "Started", f"Started container {name}", container)
+    if "running" in old.get("state", {}) and _gave_up(container, status, old):
+        yield _kubelet(pod, "Killing", f"Container {name} failed startup probe, will be restarted", container)
     waiting = status.get("state", {}).get("waiting", {})
     if waiting == old.get("state", {}).get("waiting", {}):
         return
@@ -100,6 +104,13 @@ def _container(store: Store, pod: Object, container: Object, status: Object, old
         yield _kubelet(pod, "BackOff", text, container, warning=True)
     elif waiting.get("reason") == "CreateContainerConfigError":
         yield _kubelet(pod, "Failed", f"Error: {waiting.get('message', '')}", container, warning=True)
+
+
+def _gave_up(container: Object, status: Object, old: Object) -> bool:
+    """Whether the kubelet has ended a container that was not started for its start-up probe."""
+    ended = status.get("lastState", {}).get("terminated", {})
+    killed = ended.get("exitCode") == _KILLED and ended != old.get("lastState", {}).get("terminated")
+    return killed and "startupProbe" in container and not old.get("started")
 
 
 def _pulled(pod: Object, status: Object, image: str) -> str:

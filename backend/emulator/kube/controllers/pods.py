@@ -29,23 +29,22 @@ from backend.emulator.kube.controllers.replicasets import finished
 from backend.emulator.kube.controllers.scheduling import choose, tolerations
 from backend.emulator.kube.controllers.seams import Cluster, Object, Store
 from backend.emulator.kube.controllers.turn import Turn
+from backend.emulator.serving.podspec import ServerWork, work_of
 
 SCHEDULER, KUBELET = "kube-scheduler", "kubelet"
-MODEL_SERVER_IMAGE = "vllm/vllm-openai"
 PULL_SHARE = 0.25
 """Part of a model server's start that goes by before its container runs: 69 of 278 s in the llm-d H100 benchmark."""
-CRASHED = 1
-"""Exit code of a process that a fault ends."""
+CRASHED, KILLED = 1, 137
+"""Exit codes of a process that a fault ends, and of one that the kubelet does."""
 BACKOFF_S, LONGEST_BACKOFF_S = 10, 300
 """The kubelet's pause before a restart doubles from 10 s to 5 minutes."""
+FORGIVEN_S = 600
+"""After so many seconds of running the kubelet forgets earlier ends."""
 
 
 def is_model_server(pod: Object) -> bool:
     """Whether the Pod loads a model before it is ready; vLLM's load-test client has the same image and does not."""
-    return any(
-        each["image"].rpartition(":")[0].endswith(MODEL_SERVER_IMAGE) and each.get("command", [])[:1] != ["vllm"]
-        for each in pod["spec"]["containers"]
-    )
+    return isinstance(work_of(pod, {}), ServerWork)
 
 
 def place(cluster: Cluster, pod: Object, pods: list[Object], now: float) -> Object | None:
@@ -109,28 +108,56 @@ async def live(turn: Turn, cluster: Cluster, pod: Object) -> Life:
         plain = None
     if record is None:
         record = processes[uid] = {"cluster": cluster.key, "started": turn.now, "restarts": 0, "loading": loads}
-    if record["loading"] and not turn.waited(what, key, f"{uid} loading", 1 - PULL_SHARE):
-        return Life(Stage.STARTED, started=record["started"])
+    if record["loading"] and record.get("endedRun") == record["restarts"]:
+        return await again(turn, cluster, pod, record, record["exitCode"])
+    if record["loading"] and not loaded(turn, key, uid, record["restarts"]):
+        if impatient(turn, pod, record["restarts"]):
+            return await again(turn, cluster, pod, record, KILLED)
+        return life_of(Stage.STARTED, record)
     record["loading"] = False
     if loads and faults.crashing(turn.world, cluster.key.partition("/")[0]):
         return await crash(turn, cluster, pod, record)
     if plain is not None:
-        await turn.world.kubelet.run(cluster.key, plain, mounted)
+        has_model = record.get("servedRun") == record["restarts"]
+        await turn.world.kubelet.run(cluster.key, plain, mounted, has_model=has_model)
     return await watch(turn, cluster, pod, record)
+
+
+def loaded(turn: Turn, key: str, uid: str, restarts: int) -> bool:
+    """Whether the weights are in the GPUs; another start loads them anew."""
+    again = f" {restarts}" if restarts else ""
+    return turn.waited("model-server.start", f"{key}{again}", f"{uid} loading{again}", 1 - PULL_SHARE)
+
+
+def impatient(turn: Turn, pod: Object, restarts: int) -> bool:
+    """Whether a start-up probe has failed as often as it may, which ends its container; paced like the loading."""
+    probes = [each["startupProbe"] for each in pod["spec"]["containers"] if "startupProbe" in each]
+    patience = [
+        float(one.get("initialDelaySeconds", 0)) + float(one.get("periodSeconds", 10)) * one.get("failureThreshold", 3)
+        for one in probes
+    ]
+    limit = turn.world.pace.played(min(patience, default=0.0))
+    return bool(probes) and turn.elapsed(f"startup {uid_of(pod)} {restarts}", limit)
+
+
+def life_of(stage: Stage, record: dict[str, Any]) -> Life:
+    """A stage with what is known of the last start and the last end."""
+    return Life(
+        stage,
+        started=record["started"],
+        ended=record.get("ended", 0.0),
+        exit_code=record.get("exitCode", 0),
+        restarts=record["restarts"],
+    )
 
 
 async def watch(turn: Turn, cluster: Cluster, pod: Object, record: dict[str, Any]) -> Life:
     """Where the Pod's process is; one that ended is started again when its restart policy says so."""
     state = turn.world.kubelet.state(cluster.key, uid_of(pod))
     if state.exit_code is None:
-        stage = Stage.READY if state.ready else Stage.STARTED
-        return Life(
-            stage,
-            started=record["started"],
-            ended=record.get("ended", 0.0),
-            exit_code=record.get("exitCode", 0),
-            restarts=record["restarts"],
-        )
+        if state.ready:
+            record["servedRun"] = record["restarts"]
+        return life_of(Stage.READY if state.ready else Stage.STARTED, record)
     return await again(turn, cluster, pod, record, state.exit_code)
 
 
@@ -145,12 +172,14 @@ async def again(turn: Turn, cluster: Cluster, pod: Object, record: dict[str, Any
     kubelet, uid, restarts = turn.world.kubelet, uid_of(pod), record["restarts"]
     policy = pod["spec"].get("restartPolicy", "Always")
     if record.get("endedRun") != restarts:
-        record |= {"endedRun": restarts, "ended": turn.now, "exitCode": code}
+        forgiven = turn.now - record["started"] > FORGIVEN_S
+        ends = 0 if forgiven else record.get("ends", restarts)
+        record |= {"endedRun": restarts, "ended": turn.now, "exitCode": code, "ends": ends + 1}
     past = {"started": record["started"], "ended": record["ended"], "exit_code": code, "restarts": restarts}
     if policy == "Never" or (policy == "OnFailure" and code == 0):
         stage, reason = (Stage.FAILED, "Error") if code else (Stage.SUCCEEDED, "Completed")
         return Life(stage, reason, **past)
-    pause = min(BACKOFF_S * 2**restarts, LONGEST_BACKOFF_S)
+    pause = min(BACKOFF_S * 2 ** (record["ends"] - 1), LONGEST_BACKOFF_S)
     if not turn.elapsed(f"restart {uid} {restarts}", pause):
         container = pod["spec"]["containers"][0]["name"]
         message = f"back-off {pause}s restarting failed container={container} pod={describe(pod)}"

@@ -99,12 +99,13 @@ def container_status(pod: Object, container: Object, life: Life) -> Object:
 
 
 def init_status(pod: Object, container: Object, life: Life) -> Object:
-    """The status of an init container: a side-car lives as long as the Pod, others are done before it starts."""
+    """The status of an init container: a side-car runs as long as the Pod, others are done before it starts."""
     if is_sidecar(container):
-        status = container_status(pod, container, life)
-        if life.stage is Stage.STARTED:
-            status |= {"ready": True, "started": True}
-        return status
+        if life.stage not in (Stage.STARTED, Stage.READY, Stage.CRASHED):
+            return container_status(pod, container, life)
+        before = pod.get("status", {}).get("initContainerStatuses", ())
+        ran = (each for each in before if each["name"] == container["name"] and "running" in each["state"])
+        return next(ran, None) or container_status(pod, container, Life(Stage.READY, started=life.started))
     if life.stage is Stage.WAITING:
         reason = "PodInitializing" if life.reason == "ContainerCreating" else life.reason
         return container_status(pod, container, Life(Stage.WAITING, reason, life.message))
