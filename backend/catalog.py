@@ -15,6 +15,8 @@ from importlib.resources import files
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
+ZONES_PER_REGION = 3
+"""Zones in which a regional cluster has nodes unless it is told otherwise."""
 FALLBACK_REGION = "us-central1"
 """Region whose price is taken for a region without one of its own."""
 

@@ -33,6 +33,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PATIENCE_S = 60.0
+"""Seconds within which an API server that restarts, or a laptop that wakes up, is back."""
+
 
 class McigError(Exception):
     """A failure told in three parts: what failed, the likely cause, and what to do next."""
@@ -85,6 +88,11 @@ class CredentialsError(McigError):
 class LockHeld(McigError):
     """Another run owns the stack's lock."""
 
+    def __init__(self, message: str, *, cause: str = "", fix: str = "", elsewhere: bool = False) -> None:
+        super().__init__(message, cause=cause, fix=fix)
+        self.elsewhere = elsewhere
+        """Whether it is on another host, and may be over; it can be taken over."""
+
 
 class RehearsalError(McigError):
     """The emulated cloud could not be started, found or stopped."""
@@ -105,6 +113,9 @@ class StepTimeout(McigError):
 class CloudError(McigError):
     """An API answered with an error."""
 
+    patience_s: float = 0.0
+    """Seconds within which the same request is worth repeating; none where the answer would be the same."""
+
     def __init__(
         self, message: str, *, cause: str = "", fix: str = "", status: int | None = None, reason: str = ""
     ) -> None:
@@ -113,6 +124,8 @@ class CloudError(McigError):
         """HTTP status of the answer; ``None`` when there was no answer."""
         self.reason = reason
         """The API's own machine-readable reason, such as ``SERVICE_DISABLED`` or ``FieldManagerConflict``."""
+        self.cluster = ""
+        """The cluster whose API server was asked; empty where Google was, or where it has no name."""
 
 
 class NotFound(CloudError):
@@ -150,6 +163,8 @@ class QuotaExceeded(CloudError):
 class RateLimited(CloudError):
     """Too many requests; the call may be repeated later."""
 
+    patience_s = PATIENCE_S
+
 
 class InvalidRequest(CloudError):
     """The API refused the request's content."""
@@ -181,6 +196,19 @@ class StockOut(OperationFailed):
 
 class Unavailable(CloudError):
     """No connection, or the server itself failed."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        fix: str = "",
+        status: int | None = None,
+        reason: str = "",
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        super().__init__(message, cause=cause, fix=fix, status=status, reason=reason)
+        self.patience_s = patience_s
 
 
 class Unreachable(Unavailable):

@@ -103,11 +103,15 @@ class Clients:
         if cluster not in self._kubes:
             from backend.clients.kube import Kube
 
-            async def locate() -> tuple[str, bytes]:
-                return await self._locate(cluster)
+            async def locate(anew: bool) -> tuple[str, bytes]:
+                return await self._locate(cluster, anew=anew)
 
             self._kubes[cluster] = Kube.lazily(
-                locate, self.token, cluster=cluster, unreachable_fix=self.connection.unreachable_fix
+                locate,
+                self.token,
+                cluster=cluster,
+                unreachable_fix=self.connection.unreachable_fix,
+                patience_s=self.connection.patience_s,
             )
         return self._kubes[cluster]
 
@@ -135,9 +139,10 @@ class Clients:
             await self.huggingface.close()
         await self._google.close()
 
-    async def _locate(self, name: str) -> tuple[str, bytes]:
+    async def _locate(self, name: str, *, anew: bool) -> tuple[str, bytes]:
         region = self._regions[name]
-        cluster = self.container.seen(region, name) or await self.container.cluster(region, name)
+        known = None if anew else self.container.seen(region, name)
+        cluster = known or await self.container.cluster(region, name)
         endpoint = (cluster or {}).get("endpoint")
         authority = (cluster or {}).get("masterAuth", {}).get("clusterCaCertificate")
         if cluster is None or not endpoint or not authority or cluster.get("status") == "PROVISIONING":

@@ -78,6 +78,8 @@ class Answer:
     """Why ``served_by`` is unknown; empty when it is known."""
     error: str = ""
     """What the gateway or the model server says when it did not answer."""
+    timed_out: bool = False
+    """Whether the load balancer gave the answer up, before or in the middle of it, because its timeout had passed."""
 
     @property
     def ok(self) -> bool:
@@ -101,4 +103,5 @@ class Answer:
             "total_s": self.total_s,
             "way_s": self.way_s,
             "error": self.error,
+            "timed_out": self.timed_out,
         }

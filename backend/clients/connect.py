@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.clients.loading import SESSIONS, load, prefetch
-from backend.errors import CredentialsError, RehearsalError
+from backend.errors import PATIENCE_S, CredentialsError, RehearsalError
 from backend.spec import Rehearsal, Target
 
 if TYPE_CHECKING:
     from backend.emulator.control import Instance
 
+CREDENTIALS_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
+"""Variable that names a file of credentials; where it is set, Google's library looks nowhere else."""
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOOPBACK = ("127.0.0.1", "localhost")
+REHEARSING = "rehearsal@example.com"
+"""Whom the emulated cloud takes its caller for."""
 _PREFIXES = {
     "container": "/container",
     "gkehub": "/gkehub",
@@ -61,9 +65,13 @@ class Connection:
     """Base URL by API, such as ``container``; Google's own where missing."""
     doors: Doors | None = None
     """Looks up the loopback doors to gateway addresses; ``None`` where addresses are reached directly."""
+    account: str = ""
+    """Email address of whom the credentials stand for; empty when they do not say."""
     speed: float | None = None
     """How many times faster than real time a rehearsal plays, infinite when waiting is left out; ``None`` on a real
     cloud."""
+    patience_s: float = PATIENCE_S
+    """See ``Unavailable.patience_s``."""
     notes: tuple[str, ...] = ()
     """What people should know about how the cloud was found."""
 
@@ -120,11 +128,14 @@ def emulated(
         project=project,
         credentials=load("google.oauth2.credentials").Credentials(token),
         description=f"the emulated cloud at {url}",
-        unreachable_fix="`mcig emulator start`, then `mcig apply` again; it continues where it stopped",
-        sign_in_fix="`mcig emulator stop`, then `mcig apply` again: another emulator has taken its place",
+        unreachable_fix="`mcig emulator status` says whether it runs, `mcig emulator start` starts it; "
+        "then the same command again",
+        sign_in_fix="`mcig emulator stop`, then the same command again: another emulator has taken its place",
         endpoints={api: f"{url}{prefix}" for api, prefix in _PREFIXES.items()},
         doors=doors,
+        account=REHEARSING,
         speed=speed,
+        patience_s=5.0,
         notes=notes,
     )
 
@@ -146,14 +157,16 @@ def _rehearsal(spec: Destination, project: str, home: Path, speed: float | None)
     try:
         running = control.find(home)
         instance = running or control.start(home, speed=pace, seed=spec.rehearsal.seed)
-        told = control.status(instance)["speed"]
+        told = control.status(instance)
     except control.EmulatorError as error:
         raise RehearsalError(error.message, fix=error.fix) from error
-    actual = math.inf if told is None else float(told)
+    actual = math.inf if told["speed"] is None else float(told["speed"])
     notes: tuple[str, ...] = ()
     if running is None:
         _play(instance, spec.rehearsal.faults)
         notes = (f"started the emulated cloud at {instance.url} (`mcig emulator stop` ends it)",)
+        if told["set_aside"]:
+            notes += (f"its world of before cannot be read, so it begins empty; that world is now {told['set_aside']}",)
     elif speed is not None and actual != pace:
         paces = f"at speed {_spelled(actual)} and not {_spelled(pace)}"
         notes = (f"the emulated cloud runs already, {paces}; `mcig emulator stop` first to change that",)
@@ -193,21 +206,43 @@ def _google_cloud(project: str) -> Connection:
     auth = load("google.auth")
     try:
         credentials, _ = auth.default(scopes=[SCOPE], quota_project_id=project)
-    except load("google.auth.exceptions").DefaultCredentialsError as error:
-        raise CredentialsError(
-            "no Google credentials were found",
-            cause="nobody has signed in on this machine for programs to use",
-            fix="gcloud auth application-default login; or rehearse without any: --target emulator",
-        ) from error
+    except (load("google.auth.exceptions").DefaultCredentialsError, OSError) as error:
+        raise _no_credentials(error) from error
     return Connection(
         target=Target.GKE,
         project=project,
         credentials=credentials,
+        account=_account(credentials),
         description=f"Google Cloud project {project}",
         unreachable_fix="check the network, any proxy and the way to the cluster (VPN, authorized networks), "
-        "then `mcig apply` again; it continues where it stopped",
+        "then the same command again; a run continues where it stopped",
         sign_in_fix="gcloud auth application-default login",
     )
+
+
+def _no_credentials(error: Exception) -> CredentialsError:
+    if file := os.environ.get(CREDENTIALS_FILE):
+        return CredentialsError(
+            f"the Google credentials that {CREDENTIALS_FILE} names cannot be used: {file}",
+            cause=str(error) if isinstance(error, OSError) else _said(error),
+            fix=f"mend that file, or `unset {CREDENTIALS_FILE}`, then gcloud auth application-default login",
+        )
+    return CredentialsError(
+        "no Google credentials were found",
+        cause="nobody has signed in on this machine for programs to use",
+        fix="gcloud auth application-default login; or rehearse without any: --target emulator",
+    )
+
+
+def _said(error: Exception) -> str:
+    """What google-auth says; its errors may hold a tuple, of which the rest is where it comes from."""
+    told = error.args[0] if error.args else ""
+    return str(told[0] if isinstance(told, tuple) and told else told)
+
+
+def _account(credentials: Any) -> str:
+    named = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
+    return str(named) if "@" in str(named) else ""
 
 
 def _no_proxy_for_loopback() -> None:

@@ -49,6 +49,7 @@ class Container:
         try:
             found = await self._read(self._cluster(location, name), doing=f"reading cluster {name} in {location}")
         except NotFound:
+            self.forget(location, name)
             return None
         self._see(location, name, found)
         return found
@@ -57,15 +58,18 @@ class Container:
         """The clusters of all locations; those who ask at the same time share one request."""
         answer = await self._google.shared("container.clusters", self._clusters)
         found = {(one["location"], one["name"]): one for one in answer.get("clusters", ())}
+        unknown = frozenset(answer.get("missingZones", ()))
+        for place in [place for place in self._seen if not any(zone.startswith(place[0]) for zone in unknown)]:
+            del self._seen[place]
         for (location, name), one in found.items():
             self._see(location, name, one)
-        return Clusters(found, frozenset(answer.get("missingZones", ())))
+        return Clusters(found, unknown)
 
     async def _clusters(self) -> Json:
         return await self._read(f"{self._location('-')}/clusters", doing="listing clusters")
 
     def seen(self, location: str, name: str) -> Json | None:
-        """A cluster as it was read last, when it then served; its endpoint and authority never change."""
+        """A cluster as it was read last, when it then served; made anew, it has another endpoint and authority."""
         return self._seen.get((location, name))
 
     def forget(self, location: str, name: str) -> None:
@@ -75,6 +79,8 @@ class Container:
     def _see(self, location: str, name: str, cluster: Json) -> None:
         if cluster.get("status") in {"RUNNING", "RECONCILING"}:
             self._seen[location, name] = cluster
+        else:
+            self.forget(location, name)
 
     async def create_cluster(self, location: str, cluster: Json) -> Json:
         """Ask for a cluster and give the operation; raises ``AlreadyExists``."""

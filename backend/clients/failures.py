@@ -1,7 +1,8 @@
 """From what Google's libraries raise to the errors of mcig, in one place.
 
 The JSON body of an answer decides, never the library's exception class: the same refusal comes with another HTTP code
-from another API (a missing quota is 403 from GKE when it is known at once and 429 when it is found out later).
+from another API (a missing quota is 403 from GKE when it is known at once and 429 when it is found out later; too
+many requests are 403 from Compute Engine and 429 from the others).
 Invariant: whatever comes in, an error with a cause and a fix comes out, and no text of it holds a token.
 """
 
@@ -40,6 +41,9 @@ _STOCKOUT = re.compile(r"STOCKOUT|ZONE_RESOURCE_POOL_EXHAUSTED|does not have eno
 _ZONE = re.compile(r"zones/([a-z]+-[a-z]+\d+-[a-z])\b")
 _BUSY = re.compile(r"Please wait and try again once it is done|Too many operations|concurrent operations quota")
 _BUSY_REASONS = frozenset({"resourceInUseByAnotherResource", "resourceNotReady"})
+_RATE = re.compile(r"Quota exceeded for quota (?:metric|group)|Rate Limit Exceeded")
+_RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
+"""Compute Engine says so with 403, where other APIs say 429 (cloud.google.com/compute/api-quota)."""
 _RANGE = re.compile(r"conflicts with (?:existing|reserved)|cannot overlap with|[Ii]nvalid IPCidrRange")
 _PERMISSION = re.compile(r"""(?:Required|Permission) ["']([\w.]+)["']""")
 _QUOTA_FIX = (
@@ -50,8 +54,8 @@ REFUSED = "nothing listens there: the connection was refused"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An error answer, reduced to what decides."""
+class Refusal:
+    """What an API says when it does not do something, reduced to what decides."""
 
     status: int | None
     """HTTP status."""
@@ -64,7 +68,7 @@ class Answer:
     """Metadata of the ErrorInfo."""
 
     @classmethod
-    def of(cls, status: int | None, body: Any) -> Answer:
+    def of(cls, status: int | None, body: Any) -> Refusal:
         """Read the JSON body of an answer; anything else than Google's shape becomes the message."""
         error = body.get("error") if isinstance(body, Mapping) else None
         if not isinstance(error, Mapping):
@@ -82,25 +86,25 @@ class Answer:
         )
 
 
-def of_answer(answer: Answer, *, doing: str, connection: Connection) -> CloudError:
-    """Give the error for an answer; ``doing`` says what was tried, such as ``creating cluster gke-west``."""
-    kind, cause, fix = _judge(answer, connection)
-    words = answer.message.partition(". ")[0] if kind is ServiceDisabled else answer.message
-    return kind(f"{doing}: {words}", cause=cause, fix=fix, status=answer.status, reason=answer.reason)
+def of_refusal(refusal: Refusal, *, doing: str, connection: Connection) -> CloudError:
+    """Give the error for a refusal; ``doing`` says what was tried, such as ``creating cluster gke-west``."""
+    kind, cause, fix = _judge(refusal, connection)
+    words = refusal.message.partition(". ")[0] if kind is ServiceDisabled else refusal.message
+    return kind(f"{doing}: {words}", cause=cause, fix=fix, status=refusal.status, reason=refusal.reason)
 
 
-def _judge(answer: Answer, connection: Connection) -> tuple[type[CloudError], str, str]:
-    message, reason, project = answer.message, answer.reason, connection.project
+def _judge(refusal: Refusal, connection: Connection) -> tuple[type[CloudError], str, str]:
+    message, reason, project = refusal.message, refusal.reason, connection.project
     if reason in {"SERVICE_DISABLED", "accessNotConfigured"}:
-        service = answer.metadata.get("service") or "the API"
+        service = refusal.metadata.get("service") or "the API"
         return (
             ServiceDisabled,
             f"{service} is off in project {project}, or was enabled minutes ago and is not in force everywhere yet",
-            f"gcloud services enable {answer.metadata.get('service', 'SERVICE')} --project={project}",
+            f"gcloud services enable {refusal.metadata.get('service', 'SERVICE')} --project={project}",
         )
     if _QUOTA.search(message):
         return QuotaExceeded, f"the quota of project {project} does not cover this", _QUOTA_FIX
-    if _BUSY.search(message) or reason in _BUSY_REASONS or answer.canonical == "ABORTED":
+    if _BUSY.search(message) or reason in _BUSY_REASONS or refusal.canonical == "ABORTED":
         return (
             Busy,
             "something else still works on it or uses it",
@@ -112,11 +116,13 @@ def _judge(answer: Answer, connection: Connection) -> tuple[type[CloudError], st
             "the address range is taken or reserved in this VPC network",
             "set clusters[N].proxy_subnet to a free range from /23 to /26, or to auto",
         )
-    match answer.status:
+    if refusal.status == 429 or reason in _RATE_REASONS or _RATE.search(message):
+        return RateLimited, "too many requests in a short time", "wait a minute, then the same command again"
+    match refusal.status:
         case 401:
             return Unauthenticated, "the credentials are missing, expired or not accepted", connection.sign_in_fix
         case 403:
-            missing = answer.metadata.get("permission") or _found(_PERMISSION, message)
+            missing = refusal.metadata.get("permission") or _found(_PERMISSION, message)
             what = f"the permission {missing}" if missing else f"a permission, or project {project} does not exist"
             return (
                 PermissionDenied,
@@ -126,16 +132,14 @@ def _judge(answer: Answer, connection: Connection) -> tuple[type[CloudError], st
         case 404:
             return NotFound, "it does not exist, or not in this project and location", "mcig plan shows what is there"
         case 409:
-            duplicate = answer.canonical == "ALREADY_EXISTS" or reason == "alreadyExists"
+            duplicate = refusal.canonical == "ALREADY_EXISTS" or reason == "alreadyExists"
             if duplicate or "already exists" in message.lower():
                 return AlreadyExists, "the name is taken", "mcig plan shows what is there"
             return Conflict, "it was changed by somebody else meanwhile", "mcig apply again"
         case 412:
             return Conflict, "it was changed by somebody else meanwhile", "mcig apply again"
-        case 429:
-            return RateLimited, "too many requests in a short time", "wait a minute, then `mcig apply` again"
-        case int(status) if status >= 500:
-            return Unavailable, "the service itself failed; this is usually short", "`mcig apply` again in a minute"
+        case int(status) if status >= 500 or status == 408:
+            return Unavailable, "the service itself failed; this is usually short", "the same command again in a minute"
         case _:
             return InvalidRequest, "the API does not take this request", "mend the value that it names"
 
@@ -146,12 +150,12 @@ def of_exception(error: Exception, *, doing: str, connection: Connection, url: s
     from google.auth.exceptions import GoogleAuthError, TransportError
 
     if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
-        return of_answer(_answer(error.response), doing=doing, connection=connection)
+        return of_refusal(_refusal(error.response), doing=doing, connection=connection)
     if isinstance(error, requests.exceptions.Timeout):
         return Unavailable(
             f"{doing}: no answer from {url} in time",
             cause="the network is slow, or the service is overloaded",
-            fix="`mcig apply` again; it continues where it stopped",
+            fix="the same command again; a run continues where it stopped",
         )
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return Unavailable(
@@ -161,11 +165,9 @@ def of_exception(error: Exception, *, doing: str, connection: Connection, url: s
         )
     if isinstance(error, (requests.exceptions.RequestException, TransportError)):
         cause = _network_cause(error)
-        return (Unreachable if cause == REFUSED else Unavailable)(
-            f"{connection.description} cannot be reached at {url}",
-            cause=cause,
-            fix=connection.unreachable_fix,
-        )
+        told = f"{connection.description} cannot be reached at {url}"
+        kind = Unreachable if cause == REFUSED else Unavailable
+        return kind(told, cause=cause, fix=connection.unreachable_fix, patience_s=connection.patience_s)
     if isinstance(error, GoogleAuthError):
         return Unauthenticated(
             f"{doing}: the credentials could not be used",
@@ -176,17 +178,17 @@ def of_exception(error: Exception, *, doing: str, connection: Connection, url: s
     from google.api_core.exceptions import GoogleAPICallError
 
     if isinstance(error, GoogleAPICallError):
-        answer = Answer.of(error.code, error.message) if error.response is None else _answer(error.response)
-        return of_answer(answer, doing=doing, connection=connection)
+        refusal = Refusal.of(error.code, error.message) if error.response is None else _refusal(error.response)
+        return of_refusal(refusal, doing=doing, connection=connection)
     return None
 
 
-def _answer(response: Any) -> Answer:
+def _refusal(response: Any) -> Refusal:
     try:
         body = response.json()
     except ValueError:
         body = f"{response.status_code} {response.reason}" if "<" in response.text else response.text
-    return Answer.of(response.status_code, body)
+    return Refusal.of(response.status_code, body)
 
 
 def retry_after_s(error: CloudError) -> float | None:

@@ -35,7 +35,7 @@ THREADS = 16
 CALL_TIMEOUT_S = 30.0
 """Longest wait for one answer."""
 LOOK_TIMEOUT_S = 8.0
-"""Longest wait for an answer that can be done without, so that nobody's command ends late for it."""
+"""Longest wait for one answer that can be done without; one that fails is asked for again as any other."""
 PAUSES_S = (0.25, 0.5)
 """Pauses before the second and the third try."""
 LONGEST_RETRY_AFTER_S = 10.0

@@ -42,8 +42,8 @@ class Door(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Who a token belongs to."""
+class Account:
+    """Whom a token belongs to."""
 
     name: str
     scope: str
@@ -68,7 +68,7 @@ class HuggingFace:
         self.skew_s: float | None = None
         """Seconds by which this machine's clock is ahead of the hub's, to a second; ``None`` before any answer."""
 
-    async def owner(self, token: SecretStr) -> Owner:
+    async def owner(self, token: SecretStr) -> Account:
         """Whose a token is; raises ``Unauthenticated`` when the hub does not know it, and ``Unavailable``."""
         status, _, body = await self._ask("GET", "/api/whoami-v2", token)
         if status in {401, 403}:
@@ -81,7 +81,7 @@ class HuggingFace:
         if status >= 400 or not isinstance(body, dict):
             raise _failed("asking whose the token is", status)
         access = (body.get("auth") or {}).get("accessToken") or {}
-        return Owner(str(body.get("name", "")), str(access.get("role", "")))
+        return Account(str(body.get("name", "")), str(access.get("role", "")))
 
     async def knock(self, repository: str, file: str, token: SecretStr | None) -> Knock:
         """Whether a file of a repository's main branch could be fetched with a token; raises ``Unavailable``."""

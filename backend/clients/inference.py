@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.clients.answers import Answer, Ask
 from backend.clients.kube_exec import ask_relay
-from backend.clients.request_logs import served_by
+from backend.clients.names import RELAY_ERROR, RELAY_POD, RELAY_PORT, RELAY_WAIT
 from backend.clients.sse import Events
 from backend.errors import NotFound, PermissionDenied, PromptError, Unavailable
 
@@ -27,20 +27,19 @@ if TYPE_CHECKING:
     from backend.clients.kube import Kube
     from backend.clients.kube_exec import ExecResponse
     from backend.clients.kube_proxy import ProxyResponse
+    from backend.clients.request_logs import RequestLogs
 
-RELAY_POD, RELAY_PORT = "mcig-relay", 8080
-_LOG_MARGIN_S = 15.0
 _READ_MARGIN_S = 60.0
 _LONGEST_ERROR = 500
+_GATEWAY_TIMEOUT = 504
 
 
 async def prompt(
     relay: Kube,
-    kubes: Mapping[str, Kube],
+    logs: RequestLogs,
     ask: Ask,
     *,
     namespace: str,
-    app: str,
     region: str,
     address: str,
     port: int,
@@ -49,8 +48,8 @@ async def prompt(
 ) -> Answer:
     """Ask through one address and find out who answered.
 
-    ``relay`` is the config cluster's API, ``kubes`` those of all clusters by name; ``app`` is the model servers' label.
-    ``timeout_s`` is the load balancer's. Raises ``PromptError`` when the relay is not reached.
+    ``relay`` is the config cluster's API; ``timeout_s`` is the load balancer's. Raises ``PromptError`` when the relay
+    is not reached.
     """
     request_id = uuid.uuid4().hex
     began = time.monotonic()
@@ -61,7 +60,7 @@ async def prompt(
     try:
         async with _through_relay(relay, namespace, path, body=body, headers=headers, silence_s=silence_s) as response:
             status, waited_s = response.status, _relay_wait_s(response)
-            await _read(response, stream, address)
+            await _read(response, stream)
     except (Unavailable, NotFound) as error:
         raise PromptError(
             f"the relay on the config cluster could not be reached: {error.message}", cause=error.cause, fix=error.fix
@@ -73,6 +72,10 @@ async def prompt(
             fix="ask for a role with container.pods.proxy or container.pods.exec, such as roles/container.developer",
         ) from error
     total_s = time.monotonic() - began
+    if stream.broke_off:
+        stream.error = (
+            f"it broke off after {total_s:.1f} s, {'in the middle' if stream.text else 'before its first word'}"
+        )
     first_s = None if stream.first_at is None else stream.first_at - began
     answer = Answer(
         status=status,
@@ -86,10 +89,11 @@ async def prompt(
         total_s=total_s,
         way_s=None if first_s is None or waited_s is None else max(first_s - waited_s, 0.0),
         error=stream.error,
+        timed_out=status == _GATEWAY_TIMEOUT or (stream.broke_off and total_s >= timeout_s),
     )
     if status != 200:
         return replace(answer, served_by_reason="the gateway did not pass the answer of a model server")
-    served, reason = await served_by(kubes, request_id, namespace=namespace, app=app, since_s=total_s + _LOG_MARGIN_S)
+    served, reason = await logs.served_by(request_id, began)
     return replace(answer, served_by=served, served_by_reason=reason)
 
 
@@ -101,11 +105,12 @@ async def _through_relay(
     async with relay.proxy(
         namespace, RELAY_POD, RELAY_PORT, path, method="POST", body=body, headers=headers, read_timeout_s=silence_s
     ) as response:
-        if response.status != 403 or _of_the_relay(response):
+        forbidden = response.status == 403 and not _of_the_relay(response)
+        if not forbidden:
             yield response
-            return
-    async with ask_relay(relay, namespace, RELAY_POD, path, body=body, headers=headers, silence_s=silence_s) as answer:
-        yield answer
+    if forbidden:
+        async with ask_relay(relay, namespace, path, body=body, headers=headers, silence_s=silence_s) as answer:
+            yield answer
 
 
 class _Stream:
@@ -117,6 +122,8 @@ class _Stream:
         self.usage: dict[str, int] | None = None
         self.first_at: float | None = None
         self.error = ""
+        self.broke_off = False
+        """Whether it ended without having come to its end."""
 
     def take(self, data: str) -> None:
         """Take the data of one event; what is not a completion's JSON is passed over."""
@@ -143,10 +150,10 @@ class _Stream:
 
 def _of_the_relay(response: ProxyResponse | ExecResponse) -> bool:
     """Whether an answer came from the relay, and not from the API server."""
-    return "x-mcig-relay-ttfb-ms" in response.headers or "x-mcig-relay-error" in response.headers
+    return RELAY_WAIT in response.headers or RELAY_ERROR in response.headers
 
 
-async def _read(response: ProxyResponse | ExecResponse, stream: _Stream, address: str) -> None:
+async def _read(response: ProxyResponse | ExecResponse, stream: _Stream) -> None:
     if response.status != 200:
         body = await response.read()
         if not _of_the_relay(response):
@@ -167,13 +174,13 @@ async def _read(response: ProxyResponse | ExecResponse, stream: _Stream, address
                 stream.take(data)
         for data in events.end():
             stream.take(data)
-    except Unavailable as error:
-        stream.error = f"{address}: {error.message}"
+    except Unavailable:
+        stream.broke_off = True
 
 
 def _relay_wait_s(response: ProxyResponse | ExecResponse) -> float | None:
     try:
-        return float(response.headers["x-mcig-relay-ttfb-ms"]) / 1000
+        return float(response.headers[RELAY_WAIT]) / 1000
     except (KeyError, ValueError):
         return None
 

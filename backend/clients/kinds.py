@@ -76,34 +76,4 @@ ADMISSION_BINDING = Kind(
     "admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", False, "ValidatingAdmissionPolicyBinding"
 )
 
-_BY_NAME: dict[tuple[str, str], Kind] = {
-    (kind.group_version, kind.name): kind
-    for kind in (
-        NAMESPACE,
-        POD,
-        SERVICE,
-        CONFIG_MAP,
-        SECRET,
-        SERVICE_ACCOUNT,
-        NODE,
-        DEPLOYMENT,
-        JOB,
-        ROLE,
-        ROLE_BINDING,
-        CLUSTER_ROLE,
-        CLUSTER_ROLE_BINDING,
-        CUSTOM_RESOURCE_DEFINITION,
-        INFERENCE_POOL,
-        INFERENCE_OBJECTIVE,
-        GATEWAY_CLASS,
-        GATEWAY,
-        HTTP_ROUTE,
-        POOL_IMPORT,
-        BACKEND_POLICY,
-        HEALTH_CHECK_POLICY,
-        POD_MONITORING,
-        AUTOSCALING_METRIC,
-        ADMISSION_POLICY,
-        ADMISSION_BINDING,
-    )
-}
+_BY_NAME = {(kind.group_version, kind.name): kind for kind in tuple(globals().values()) if isinstance(kind, Kind)}

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from backend.clients.api_server import UNREACHABLE_FIX, ApiServer
 from backend.clients.kinds import POD, Kind
 from backend.clients.kube_proxy import ProxyResponse
+from backend.errors import PATIENCE_S
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -34,8 +35,9 @@ class Kube(ApiServer):
         *,
         cluster: str = "",
         unreachable_fix: str = UNREACHABLE_FIX,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        super().__init__(server, ca_pem, token, cluster=cluster, unreachable_fix=unreachable_fix)
+        super().__init__(server, ca_pem, token, cluster=cluster, unreachable_fix=unreachable_fix, patience_s=patience_s)
         self._lists: dict[tuple[int, str], asyncio.Task[Objects]] = {}
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
@@ -111,9 +113,23 @@ class Kube(ApiServer):
         status, _ = await self._send("DELETE", url, f"delete {_named(kind, namespace, name)}", writes=True)
         return status != 404
 
-    async def logs(self, namespace: str, pod: str, container: str, since_s: float) -> str:
-        """Read what a container has written in the last seconds; empty when the Pod is gone."""
+    async def logs(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        since_s: float,
+        *,
+        most_bytes: int | None = None,
+        previous: bool = False,
+    ) -> str:
+        """Read what a container has written in the last seconds, no more than its first bytes when these are bounded.
+
+        With ``previous`` it is what it wrote before it was started again. Empty when the Pod is gone.
+        """
         query = {"container": container, "sinceSeconds": str(max(1, math.ceil(since_s)))}
+        query |= {} if most_bytes is None else {"limitBytes": str(most_bytes)}
+        query |= {"previous": "true"} if previous else {}
         url = _url(f"{POD.path(namespace, pod)}/log", query)
         status, body = await self._send("GET", url, f"read the log of Pod {namespace}/{pod}")
         return "" if status == 404 else body.decode(errors="replace")

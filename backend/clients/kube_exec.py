@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from backend.clients.kinds import POD
 from backend.clients.kube_errors import error_of
 from backend.clients.loading import load
+from backend.clients.names import RELAY_CONTAINER, RELAY_POD
 from backend.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ class Output:
                 elif channel == _ERROR and data:
                     ended = json.loads(data)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise self._broken(str(error) or type(error).__name__) from error
+            raise self.broken(str(error) or type(error).__name__) from error
         if ended is None or ended.get("status") != "Success":
-            raise self._broken(said.strip() or (ended or {}).get("message") or "the connection was closed")
+            raise self.broken(said.strip() or (ended or {}).get("message") or "the connection was closed")
 
-    def _broken(self, cause: str) -> Unavailable:
+    def broken(self, cause: str) -> Unavailable:
+        """The error of an answer that is not whole, or none at all."""
         return Unavailable(
             f"cannot {self._doing}: the answer broke off before its end",
             cause=cause,
@@ -121,14 +123,17 @@ async def run(
 
 @asynccontextmanager
 async def ask_relay(
-    kube: Kube, namespace: str, pod: str, path: str, *, body: Any, headers: Mapping[str, str], silence_s: float
+    kube: Kube, namespace: str, path: str, *, body: Any, headers: Mapping[str, str], silence_s: float
 ) -> AsyncIterator[ExecResponse]:
-    """POST a JSON body to the relay by a command in its own container, whatever the answer's status."""
+    """POST a JSON body to the relay by a command in its own container, whatever the answer's status.
+
+    Raises ``Unavailable`` when what the command writes does not begin as an answer does.
+    """
     from multidict import CIMultiDict
 
     wanted = {"method": "POST", "path": f"/{path.lstrip('/')}", "headers": dict(headers), "body": json.dumps(body)}
     line = json.dumps(wanted).encode() + b"\n"
-    async with run(kube, namespace, pod, "relay", ASK, text=line, silence_s=silence_s) as output:
+    async with run(kube, namespace, RELAY_POD, RELAY_CONTAINER, ASK, text=line, silence_s=silence_s) as output:
         chunks = output.chunks()
         head = b""
         async for chunk in chunks:
@@ -136,8 +141,13 @@ async def ask_relay(
             if b"\n" in head or len(head) > _LONGEST_HEAD:
                 break
         first, _, rest = head.partition(b"\n")
-        said = json.loads(first)
-        yield ExecResponse(said["status"], CIMultiDict(said["headers"]), _after(rest, chunks))
+        try:
+            said = json.loads(first)
+            status, named = int(said["status"]), CIMultiDict(said["headers"])
+        except (ValueError, TypeError, LookupError) as error:
+            began = first.decode(errors="replace").strip()[:_LONGEST_TEXT]
+            raise output.broken(f"the relay began with {began!r}" if began else "it is empty") from error
+        yield ExecResponse(status, named, _after(rest, chunks))
 
 
 async def _after(rest: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,6 +1,6 @@
 """Lists that Google answers in pages, read by their paths.
 
-Invariant: a list that never ends is given up after ``MOST_PAGES``.
+Invariant: what is given is the whole list; one that does not end within ``MOST_PAGES`` is an error.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from backend.errors import Unavailable
+
 Json = dict[str, Any]
 MOST_PAGES = 50
 
 
 async def pages(read: Callable[[str], Awaitable[Json]], path: str, query: Mapping[str, str]) -> list[Json]:
-    """The answers with all pages of a list; ``read`` gets a path with its query."""
+    """The answers with all pages of a list; ``read`` gets a path with its query. Raises ``Unavailable``."""
     answers: list[Json] = []
     token = ""
     while len(answers) < MOST_PAGES:
@@ -22,8 +24,12 @@ async def pages(read: Callable[[str], Awaitable[Json]], path: str, query: Mappin
         answers.append(await read(f"{path}?{urlencode(asked)}" if asked else path))
         token = answers[-1].get("nextPageToken", "")
         if not token:
-            break
-    return answers
+            return answers
+    raise Unavailable(
+        f"the list at {path} does not end within {MOST_PAGES} pages",
+        cause="the project has more of these than mcig reads, or the answers repeat themselves",
+        fix="the same command again; or use a project with fewer",
+    )
 
 
 def scoped(answers: Iterable[Json], key: str) -> list[Json]:

@@ -19,7 +19,7 @@ POLICY_VERSION = 3
 """The version that shows conditions; whoever reads an older one and writes it back drops them."""
 TRIES = 8
 """How often a change of the policy is made anew after somebody else's."""
-Change = Callable[[Sequence[Json]], list[Json]]
+Edit = Callable[[Sequence[Json]], list[Json]]
 """From the bindings as they are to the bindings as they are wanted; pure."""
 
 
@@ -58,11 +58,11 @@ class Projects:
         doing = f"reading the IAM policy of project {self._google.project}"
         return await self._google.rest(API, "POST", f"{self._path}:getIamPolicy", body, doing=doing)
 
-    async def _change(self, change: Change, doing: str) -> bool:
+    async def _change(self, edit: Edit, doing: str) -> bool:
         for left in reversed(range(TRIES)):
             policy = await self._policy()
             before: list[Json] = policy.get("bindings", [])
-            after = change(before)
+            after = edit(before)
             if after == before:
                 return False
             wanted = policy | {"bindings": after, "version": POLICY_VERSION}

@@ -53,16 +53,24 @@ class Quotas:
         path = f"{self._global}/services/{SERVICE}/quotaInfos/{identity}"
         return await self._google.read(CLOUD_QUOTAS, path, doing=f"reading quota {identity}")
 
-    async def request(self, identity: str, dimensions: Mapping[str, str], value: float, *, name: str) -> Json:
-        """Ask Google for another limit and give the preference; granted at once or after days."""
-        body = {
-            "service": SERVICE,
-            "quotaId": identity,
-            "dimensions": dict(dimensions),
-            "quotaConfig": {"preferredValue": str(int(value))},
-        }
-        path, doing = f"{self._global}/quotaPreferences?quotaPreferenceId={name}", f"asking for more of {identity}"
-        return await self._google.rest(CLOUD_QUOTAS, "POST", path, body, doing=doing, repeat=False)
+    async def request(
+        self, identity: str, dimensions: Mapping[str, str], value: float, *, name: str, email: str
+    ) -> Json:
+        """Ask Google for another limit and give the preference; granted at once or after days.
+
+        A quota has one preference for the same dimensions: that of an earlier request, also one in the console, is
+        changed, else ``name`` is made. ``email`` is whom Google may ask back; an increase is refused without.
+        """
+        path = f"{self._global}/quotaPreferences"
+        wanted = {"service": SERVICE, "quotaId": identity, "dimensions": dict(dimensions)}
+        answers = await self._google.read_pages(CLOUD_QUOTAS, path, doing="reading earlier requests for quota")
+        for answer in answers:
+            for one in answer.get("quotaPreferences", ()):
+                if {key: one.get(key) or {} for key in wanted} == wanted:
+                    name = str(one["name"]).rpartition("/")[2]
+        body = wanted | {"quotaConfig": {"preferredValue": str(int(value))}, "contactEmail": email}
+        doing = f"asking for more of {identity}"
+        return await self._google.rest(CLOUD_QUOTAS, "PATCH", f"{path}/{name}?allowMissing=true", body, doing=doing)
 
 
 def limit_of(info: Json, dimensions: Mapping[str, str]) -> float | None:

@@ -10,7 +10,7 @@ from backend import catalog
 from backend.clients import Clients
 from backend.clients.google import Json
 from backend.engine.events import Action
-from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
+from backend.engine.resource import STATUS, About, Change, Departure, Note, Resource, ResourceId, Step
 from backend.errors import AlreadyExists, InvalidRequest, OperationFailed, ServiceDisabled
 from backend.resources import marks, network, services, versions, vpc
 from backend.resources.cluster_shape import NETWORK, VERSION, body, differences, update, usd_per_hour
@@ -21,9 +21,6 @@ from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
 
 TIMEOUT_S = 60 * 60.0
-ZONES_PER_REGION = 3
-"""Zones in which a regional cluster has nodes unless it is told otherwise."""
-STATUS = "status"
 ADOPTED = "not made by mcig"
 """How the reason begins for which a cluster that was found and used is left, or goes."""
 RESTARTS = (
@@ -107,7 +104,7 @@ class GkeCluster(Resource[Json]):
             ),
             departures=_DEPARTURES,
             estimate_s=catalog.duration("cluster"),
-            usd_per_hour=catalog.cluster_fee() + machine * pool.nodes_per_zone * ZONES_PER_REGION,
+            usd_per_hour=catalog.cluster_fee() + machine * pool.nodes_per_zone * catalog.ZONES_PER_REGION,
         )
 
     async def observe(self) -> Json | None:
@@ -130,9 +127,13 @@ class GkeCluster(Resource[Json]):
         if status == "STOPPING":
             return self.create("the old one is being deleted")
         changes = list(differences(self._spec, observed, project=self._clients.project))
-        adopted = "" if self._ours(observed) else "adopted"
+        labels = observed.get("resourceLabels")
+        adopted = marks.adopted(self._spec, labels)
         if adopted and changes:
-            adopted = f"adopted; {RESTARTS}"
+            other = marks.other_stack(self._spec, labels)
+            adopted = marks.refused(other) if other else f"{adopted}; {RESTARTS}"
+        if fixed := [change.field for change in changes if change.field in {NETWORK, VERSION}]:
+            adopted = f"mcig does not change {' and '.join(fixed)}: `mcig doctor` says what to do"
         if status not in WORKING:
             changes.insert(0, Change(STATUS, status, "RUNNING"))
         return self.update(*changes, reason=adopted)
@@ -141,6 +142,8 @@ class GkeCluster(Resource[Json]):
         """Delete it when it was made for this stack, or when the user wants adopted clusters to go as well."""
         if observed is None or self._ours(observed):
             return super().removal(observed)
+        if other := marks.other_stack(self._spec, observed.get("resourceLabels")):
+            return self.no_op(f"made for the stack {other}: left; `mcig destroy {other}` takes it")
         if self._teardown.adopted:
             cost = f"about {usd_per_hour(observed):.2f} USD/h"
             return Step(self.id, Action.DELETE, reason=f"{ADOPTED}: it costs {cost}, with everything that runs in it")
@@ -221,9 +224,12 @@ class GkeCluster(Resource[Json]):
         watch.saw(f"creating cluster {self._name} with GKE {version}", operation=operation["name"])
 
     async def _change(self, seen: Json, watch: Watch) -> None:
+        other = marks.other_stack(self._spec, seen.get("resourceLabels"))
         for change in differences(self._spec, seen, project=self._clients.project):
+            if other:
+                raise marks.refusal(other, f"cluster {self._name}")
             if change.field in {NETWORK, VERSION}:
-                raise self._unfit(change)
+                raise self._elsewhere(change) if change.field == NETWORK else await self._too_old(change, seen)
             await self._change_one(change, watch)
 
     async def _change_one(self, change: Change, watch: Watch) -> None:
@@ -235,20 +241,20 @@ class GkeCluster(Resource[Json]):
         watch.saw(f"{doing} to {change.after}", operation=operation["name"])
         await follow(self._clients, watch, self._region, operation["name"], doing=doing)
 
-    def _unfit(self, change: Change) -> InvalidRequest:
-        if change.field == NETWORK:
-            return InvalidRequest(
-                f"cluster {self._name} is in VPC network {change.before}, not in {change.after}",
-                cause="all clusters of one gateway share a VPC network, and a cluster cannot move",
-                fix="set network.vpc to the cluster's, or choose another name for the cluster",
-            )
+    def _elsewhere(self, change: Change) -> InvalidRequest:
+        return InvalidRequest(
+            f"cluster {self._name} is in VPC network {change.before}, not in {change.after}",
+            cause="all clusters of one gateway share a VPC network, and a cluster cannot move",
+            fix="set network.vpc to the cluster's, or choose another name for the cluster",
+        )
+
+    async def _too_old(self, change: Change, seen: Json) -> InvalidRequest:
+        offered = await self._clients.container.server_config(self._region)
+        about = self._name, self._region, self._spec.versions.gke, offered, versions.channel_of(seen)
         return InvalidRequest(
             f"cluster {self._name} runs GKE {change.before}, and {change.after} is needed",
-            cause="older versions do not know the inference gateway's objects",
-            fix=(
-                f"gcloud container clusters upgrade {self._name} --master --location={self._region} "
-                f"--cluster-version={versions.lowest(self._spec.versions.gke)} --project={self._clients.project}"
-            ),
+            cause=versions.TOO_OLD,
+            fix=versions.upgrade_command(*about, project=self._clients.project),
         )
 
     async def _gone(self, watch: Watch) -> None:

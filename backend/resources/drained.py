@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from backend.clients.kinds import BACKEND_POLICY
+from backend.drill_mark import UNTIL
 from backend.engine.events import Action
 from backend.engine.resource import Change, Note, Step
 from backend.resources.keys import Key
-from backend.resources.manifests import BACKEND_POLICY_NAME, Object
+from backend.resources.manifests import BACKEND_POLICY_NAME, Object, is_ours
 from backend.resources.objects import KubeObjects, Seen
 from backend.resources.ownership import dropped
 from backend.spec import GatewaySpec
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from backend.clients.kube import Kube
 
 MANAGER = "mcig-drill"
-UNTIL = "mcig-drill-until"
-"""Annotation: when the drill that drains a region meant to be over, ISO 8601."""
 
 
 def policy_key(spec: GatewaySpec) -> Key:
@@ -78,13 +77,14 @@ class BackendPolicyRow(KubeObjects):
         step = super().diff(observed)
         policy = None if observed is None else observed.objects.get(policy_key(self.spec))
         end = until(policy)
-        if end is None or step.action is Action.NO_OP:
+        if policy is None or end is None or step.action is Action.NO_OP or not is_ours(policy, self.spec):
             return step
         return replace(step, reason=f"a drill drains a region until {end}, or was killed: this restores it")
 
     async def apply(self, step: Step, note: Note) -> None:
         """Take away what a drill left, then apply the policy."""
-        if until(await read(self.kube, self.spec)) is not None:
+        policy = await read(self.kube, self.spec)
+        if policy is not None and until(policy) is not None and is_ours(policy, self.spec):
             note("restoring what a drill has drained")
             await self.kube.apply(restored(self.spec), manager=MANAGER)
         await super().apply(step, note)

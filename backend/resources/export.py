@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from backend import catalog
 from backend.clients.kinds import INFERENCE_POOL, NAMESPACE, POOL_IMPORT
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
-from backend.errors import CloudError, NotFound, PermissionDenied, RateLimited, Unavailable
-from backend.resources import manifests
+from backend.errors import CloudError, NotFound, Unavailable
+from backend.resources import leftovers, manifests, marks
 from backend.resources.compare import ABSENT
 from backend.resources.keys import kubectl
+from backend.resources.manifests import labels_of
 from backend.resources.objects import KubeObjects
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
@@ -35,14 +36,18 @@ IMPORT_TIMEOUT_S = 1200.0
 class Exported:
     """How far an export has come."""
 
-    by_mcig: bool
-    """Whether the annotation was set by mcig."""
+    ours: bool
+    """Whether the annotation was set for this stack."""
     imported: bool
     """Whether the config cluster has the import."""
+    other: str = ""
+    """The other stack that the pool was made for; empty when there is none."""
 
 
 class Export(Resource[Exported]):
     """The annotation that exports a cluster's InferencePool, and the import on the config cluster."""
+
+    outside: str = "its network endpoint groups"
 
     def __init__(self, spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> None:
         self.id = ResourceId(f"export@{cluster.name}")
@@ -80,7 +85,9 @@ class Export(Resource[Exported]):
             return None
         if found is None:
             return None
-        return Exported(by_mcig=_owned(found), imported=imported)
+        return Exported(
+            ours=self._owned(found), imported=imported, other=marks.other_stack(self._spec, labels_of(found))
+        )
 
     def diff(self, observed: Exported | None) -> Step:
         """Annotate the pool, or wait for the import."""
@@ -88,17 +95,23 @@ class Export(Resource[Exported]):
             return self.create()
         if not observed.imported:
             return self.update(Change("GCPInferencePoolImport", ABSENT, "present"))
-        return self.no_op("" if observed.by_mcig else "adopted")
+        adopted = f"adopted from the stack {observed.other}" if observed.other else "adopted"
+        return self.no_op("" if observed.ours else adopted)
 
     def removal(self, observed: Exported | None) -> Step:
-        """Withdraw what mcig exported."""
-        if observed is not None and not observed.by_mcig:
-            return self.no_op("not exported by mcig: left")
+        """Withdraw what was exported for this stack."""
+        if observed is not None and not observed.ours:
+            return self.no_op(
+                f"exported for the stack {observed.other}: left" if observed.other else "not exported by mcig: left"
+            )
         return super().removal(observed)
 
     async def apply(self, step: Step, note: Note) -> None:
         """Set the annotation, and own nothing else."""
         if await self._annotated(self._cluster) is None:
+            pool = await self._kube.get(INFERENCE_POOL, self._spec.pool.namespace, self._spec.pool.name)
+            if pool is not None and (other := marks.other_stack(self._spec, labels_of(pool))):
+                raise marks.refusal(other, f"InferencePool {self._spec.pool.name} on {self._cluster.name}")
             await self._kube.apply(manifests.exported(self._spec), manager=EXPORT_MANAGER)
 
     async def wait(self, note: Note) -> Exported:
@@ -119,28 +132,26 @@ class Export(Resource[Exported]):
 
         An import that another cluster still exports stays, and is not waited for.
         """
-        groups = await self._group_tie()
-        found = await self._annotated(self._cluster)
-        if found is not None:
+        if await self._annotated(self._cluster) is not None:
             await self._kube.apply(manifests.exported(self._spec, export=False), manager=EXPORT_MANAGER)
+        groups = await self._group_tie()
         watch = self._watch(note, f"withdrawing the import of {self._spec.pool.name}")
 
         async def withdrawn() -> bool | None:
-            try:
-                if not await self._imported():
-                    return True
-                others = await asyncio.gather(*(self._annotated(other) for other in self._others()))
-            except (Unavailable, RateLimited) as error:
-                watch.unanswered(error)
-                return None
+            if not await self._imported():
+                return True
+            others = await asyncio.gather(*(self._annotated(other) for other in self._others()))
             if any(others):
                 return True
             watch.saw(f"waiting until GCPInferencePoolImport/{self._spec.pool.name} is gone")
             return None
 
-        await watch.until(withdrawn)
+        try:
+            await watch.until(withdrawn, patient=False)
+        except Unavailable as error:
+            note(f"the import is not waited for: {error.message}")
         if groups is not None:
-            await watch.until(lambda: self._groups_gone(groups, watch))
+            await leftovers.until_gone(watch, "network endpoint groups", lambda: self._groups_left(groups))
 
     async def _group_tie(self) -> Mapping[str, str] | None:
         """What GKE writes into the description of this pool's endpoint groups; ``None`` when it cannot be known."""
@@ -157,23 +168,17 @@ class Export(Resource[Exported]):
             "service-name": pool.name,
         }
 
-    async def _groups_gone(self, tie: Mapping[str, str], watch: Watch) -> bool | None:
-        try:
-            found = await self._clients.compute.endpoint_groups()
-        except (NotFound, PermissionDenied):
-            return True
-        except CloudError as error:
-            watch.saw(f"no answer: {error.message}")
-            return None
-        left = sorted({str(group["name"]) for group in found if _tied(group, tie)})
-        if not left:
-            return True
-        watch.saw(f"waiting until network endpoint groups {', '.join(left)} are gone")
-        return None
+    async def _groups_left(self, tie: Mapping[str, str]) -> set[str]:
+        return {str(group["name"]) for group in await self._clients.compute.endpoint_groups() if _tied(group, tie)}
 
     @property
     def _kube(self) -> Kube:
         return self._clients.kube(self._cluster.name)
+
+    def _owned(self, pool: Mapping[str, Any]) -> bool:
+        entries = pool["metadata"].get("managedFields") or ()
+        by_mcig = any(entry.get("manager") == EXPORT_MANAGER for entry in entries)
+        return by_mcig and not marks.other_stack(self._spec, labels_of(pool))
 
     def _others(self) -> list[ClusterSpec]:
         return [other for other in self._spec.targets if other.name != self._cluster.name]
@@ -237,7 +242,3 @@ def _tied(group: Mapping[str, Any], tie: Mapping[str, str]) -> bool:
     except ValueError:
         return False
     return isinstance(told, dict) and {**told, **tie} == told
-
-
-def _owned(found: Mapping[str, Any]) -> bool:
-    return any(entry.get("manager") == EXPORT_MANAGER for entry in found["metadata"].get("managedFields") or ())

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from backend import catalog
 from backend.clients import Clients
-from backend.clients.failures import operation_failed
 from backend.clients.google import Json
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
-from backend.errors import AlreadyExists, NotFound, ServiceDisabled
+from backend.errors import AlreadyExists, ServiceDisabled
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
 from backend.resources.gke import dig
+from backend.resources.operations import until_done
 from backend.resources.removal import remove
 from backend.resources.sharing import OWN, Teardown
 from backend.resources.waiting import Watch
@@ -63,17 +63,7 @@ def in_words(state: str) -> str:
 
 async def follow(clients: Clients, watch: Watch, operation: str, doing: str) -> None:
     """Return once a fleet operation has ended well, or is no longer known; raises ``OperationFailed``."""
-
-    async def done() -> bool | None:
-        try:
-            state = await clients.fleet.operation(operation)
-        except NotFound:
-            return True
-        if error := state.get("error"):
-            raise operation_failed(doing, error.get("message", ""), project=clients.project, code=error.get("code"))
-        return True if state.get("done") else None
-
-    await watch.until(done)
+    await until_done(watch, lambda: clients.fleet.operation(operation), doing=doing, project=clients.project)
 
 
 class Membership(Resource[Json]):
@@ -121,9 +111,11 @@ class Membership(Resource[Json]):
 
     async def observe(self) -> Json | None:
         """Give the membership that links to the cluster."""
+        self.unread = None
         try:
             return linked(await self._clients.fleet.memberships(), self._clients.project, self._cluster)
-        except ServiceDisabled:
+        except ServiceDisabled as error:
+            self.unread = error
             return None
 
     def diff(self, observed: Json | None) -> Step:
@@ -137,12 +129,15 @@ class Membership(Resource[Json]):
             return self.create("the old one is being deleted")
         if state == UNSAID:
             return self.update(Change("state.code", "not known yet", "READY"))
-        return self.no_op("" if self._ours(observed) else f"adopted: {short(observed['name'])}")
+        adopted = marks.adopted(self._spec, observed.get("labels"))
+        return self.no_op(adopted and f"{adopted}: {short(observed['name'])}")
 
     def removal(self, observed: Json | None) -> Step:
         """Delete it when it was made for this stack, or when its adopted cluster goes."""
-        if observed is not None and not self._ours(observed) and not self._teardown.adopted:
-            return self.no_op("not made by mcig: left")
+        if observed is not None:
+            labels = observed.get("labels")
+            if not marks.goes(self._spec, labels, adopted_too=self._teardown.adopted):
+                return self.no_op(f"{marks.whose(self._spec, labels)}: left")
         return super().removal(observed)
 
     async def apply(self, step: Step, note: Note) -> None:

@@ -13,16 +13,16 @@ from backend import catalog
 from backend.clients import Clients
 from backend.clients.google import Json
 from backend.clients.kinds import GATEWAY, GATEWAY_CLASS, MULTI_CLUSTER_INGRESS, MULTI_CLUSTER_SERVICE
+from backend.clients.names import INGRESS_FEATURE
 from backend.engine.resource import About, Change, Departure, Note, Resource, Step
 from backend.errors import AlreadyExists, Conflict, NotFound, PermissionDenied, ServiceDisabled, Unavailable
 from backend.resources import marks
-from backend.resources.fleet import INGRESS_ID, follow, in_words, linked, membership_id, short
+from backend.resources.fleet import INGRESS_ID, UNSAID, follow, in_words, linked, membership_id, short
 from backend.resources.gke import dig
 from backend.resources.removal import remove
 from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
 
-FEATURE = "multiclusteringress"
 MULTI_CLUSTER = "-mc"
 """How the names of the classes of multi-cluster Gateways end."""
 CONFIG_OBJECTS = (MULTI_CLUSTER_INGRESS, MULTI_CLUSTER_SERVICE)
@@ -50,14 +50,14 @@ class Ingress:
     @property
     def points_at(self) -> str:
         """Resource name of the membership that the feature has as config membership."""
-        return dig(self.feature, "spec.multiclusteringress.configMembership") or ""
+        return dig(self.feature, f"spec.{INGRESS_FEATURE}.configMembership") or ""
 
     @property
     def state(self) -> str:
         """The controller's state: OK, WARNING, ERROR, or why there is none."""
         if dig(self.feature, "resourceState.state") in {"ENABLING", "DISABLING"}:
             return str(self.feature["resourceState"]["state"])
-        return str(dig(self.feature, "state.state.code") or "CODE_UNSPECIFIED")
+        return str(dig(self.feature, "state.state.code") or UNSAID)
 
     @property
     def description(self) -> str:
@@ -105,13 +105,15 @@ class FleetIngress(Resource[Ingress]):
 
     async def observe(self) -> Ingress | None:
         """Give the feature and the membership it ought to point at."""
+        self.unread = None
         try:
-            feature, membership = await asyncio.gather(self._clients.fleet.feature(FEATURE), self._membership())
+            feature, membership = await asyncio.gather(self._clients.fleet.feature(INGRESS_FEATURE), self._membership())
             if feature is None:
                 return None
             ours = marks.ours(self._spec, feature.get("labels"))
             return Ingress(feature, membership, await self._served() if ours else ())
-        except ServiceDisabled:
+        except ServiceDisabled as error:
+            self.unread = error
             return None
 
     def diff(self, observed: Ingress | None) -> Step:
@@ -121,7 +123,7 @@ class FleetIngress(Resource[Ingress]):
         if observed.state == "DISABLING":
             return self.create("the old one is being disabled")
         if not self._fits(observed):
-            change = Change("spec.multiclusteringress.configMembership", observed.points_at, self._wanted(observed))
+            change = Change(f"spec.{INGRESS_FEATURE}.configMembership", observed.points_at, self._wanted(observed))
             return self.update(
                 change,
                 reason=f"refused: the fleet's config cluster is {short(observed.points_at)}, and mcig never moves it",
@@ -129,13 +131,14 @@ class FleetIngress(Resource[Ingress]):
         if observed.state == "ENABLING":
             return self.create("already under way")
         if observed.state != "OK":
-            return self.update(Change("state.state.code", observed.state, "OK"))
-        return self.no_op("" if self._ours(observed) else "adopted")
+            seen = "not known yet" if observed.state == UNSAID else observed.state
+            return self.update(Change("state.state.code", seen, "OK"))
+        return self.no_op(marks.adopted(self._spec, observed.feature.get("labels")))
 
     def removal(self, observed: Ingress | None) -> Step:
         """Disable it when it was enabled for this stack and serves nobody else."""
         if observed is not None and not self._ours(observed):
-            return self.no_op("not made by mcig: left")
+            return self.no_op(f"{marks.whose(self._spec, observed.feature.get('labels'))}: left")
         if observed is not None and observed.served:
             undo = f"gcloud container fleet ingress disable --project={self._clients.project}"
             return self.no_op(f"left: it serves {', '.join(observed.served)}; `{undo}` once nobody needs it")
@@ -185,7 +188,7 @@ class FleetIngress(Resource[Ingress]):
             doing,
             going=seen.state == "DISABLING",
             begun=self._operation,
-            ask=lambda: self._clients.fleet.delete_feature(FEATURE),
+            ask=lambda: self._clients.fleet.delete_feature(INGRESS_FEATURE),
             ended=lambda name: follow(self._clients, watch, name, doing),
         )
         await watch.until_gone(self.observe)
@@ -236,9 +239,9 @@ class FleetIngress(Resource[Ingress]):
                 cause="its membership was deleted while this run went on",
                 fix="`mcig apply` again",
             )
-        wanted = {"labels": marks.labels(self._spec), "spec": {FEATURE: {"configMembership": membership}}}
+        wanted = {"labels": marks.labels(self._spec), "spec": {INGRESS_FEATURE: {"configMembership": membership}}}
         try:
-            operation = await self._clients.fleet.create_feature(FEATURE, wanted)
+            operation = await self._clients.fleet.create_feature(INGRESS_FEATURE, wanted)
         except AlreadyExists:
             seen = await self.observe()
             if seen is not None and not self._fits(seen):

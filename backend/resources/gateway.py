@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from backend import catalog
 from backend.clients.kinds import GATEWAY, HEALTH_CHECK_POLICY, HTTP_ROUTE
 from backend.engine.resource import About, Departure, Note
-from backend.errors import CloudError, NotFound, PermissionDenied, RateLimited, Unavailable
-from backend.resources import manifests
+from backend.errors import PermissionDenied
+from backend.resources import leftovers, manifests
 from backend.resources.conditions import generation, lacking
 from backend.resources.drained import BackendPolicyRow, policy_key
 from backend.resources.keys import Key, kubectl
 from backend.resources.manifests import Object
 from backend.resources.objects import KubeObjects, Seen
-from backend.resources.waiting import Watch
 from backend.spec import BalancingMode, GatewaySpec
 
 if TYPE_CHECKING:
@@ -70,8 +69,10 @@ def regions_of(rules: Iterable[Mapping[str, Any]], addresses: list[str]) -> dict
 class GatewayRow(KubeObjects):
     """The Gateway with its HTTPRoute; facts are the region of each address."""
 
+    outside: str = "its load balancer"
+
     async def observe(self) -> Seen | None:
-        """Read both objects, and look up the region of each address."""
+        """Read both objects, and look up the region of each address; none where rules may not be listed."""
         seen = await super().observe()
         if seen is None or (gateway := seen.objects.get(gateway_key(self.spec))) is None:
             return seen
@@ -80,7 +81,7 @@ class GatewayRow(KubeObjects):
             return seen
         try:
             rules = await self.clients.compute.list_global_forwarding_rules()
-        except (PermissionDenied, Unavailable, RateLimited):
+        except PermissionDenied:
             return seen
         return Seen(seen.objects, regions_of(rules, addresses))
 
@@ -103,23 +104,12 @@ class GatewayRow(KubeObjects):
         for annotation, (what, listed) in PARTS.items():
             names = parts.get(annotation)
             if names:
-                await watch.until(partial(self._gone, watch, what, names, listed))
+                await leftovers.until_gone(watch, what, partial(self._left, names, listed))
 
-    async def _gone(
-        self, watch: Watch, what: str, names: frozenset[str], listed: Callable[[Compute], Awaitable[list[Object]]]
-    ) -> bool | None:
-        try:
-            found = await listed(self.clients.compute)
-        except (NotFound, PermissionDenied):
-            return True
-        except CloudError as error:
-            watch.saw(f"no answer: {error.message}")
-            return None
-        left = sorted(names & {part["name"] for part in found})
-        if not left:
-            return True
-        watch.saw(f"waiting until {what} {', '.join(left)} are gone")
-        return None
+    async def _left(
+        self, names: frozenset[str], listed: Callable[[Compute], Awaitable[list[Object]]]
+    ) -> frozenset[str]:
+        return names & {part["name"] for part in await listed(self.clients.compute)}
 
 
 def gateway_key(spec: GatewaySpec) -> Key:

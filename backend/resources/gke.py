@@ -1,6 +1,6 @@
 """What clusters and node pools have in common.
 
-Invariant: an operation is followed by name until it has ended, and one that ended badly never passes for a success.
+Invariant: whatever is made here runs as the stack's own service account, with metadata by GKE_METADATA.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.clients import Clients
-from backend.clients.failures import operation_failed
 from backend.clients.google import Json
 from backend.engine.resource import ResourceId
-from backend.errors import NotFound
+from backend.resources.operations import until_done
 from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
 
@@ -73,22 +72,14 @@ async def follow(
     ``word`` puts what Google says meanwhile into words for people.
     """
 
-    async def done() -> bool | None:
-        try:
-            state = await clients.container.operation(region, operation)
-        except NotFound:
-            return True
-        error = state.get("error")
-        if error:
-            message = error.get("message") or state.get("statusMessage") or "no explanation was given"
-            raise operation_failed(doing, message, project=clients.project, places=places, code=error.get("code"))
-        if state.get("status") == "DONE":
-            return True
+    def told(state: Json) -> None:
         if said := _progress(state):
             watch.saw(f"{doing}: {said}" if word is None else word(said), operation=operation)
-        return None
 
-    await watch.until(done)
+    async def read() -> Json:
+        return await clients.container.operation(region, operation)
+
+    await until_done(watch, read, doing=doing, project=clients.project, places=places, meanwhile=told)
 
 
 def dig(data: Any, path: str) -> Any:

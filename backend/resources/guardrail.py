@@ -111,7 +111,7 @@ def guardrail(spec: GatewaySpec, cluster: ClusterSpec, clients: Clients) -> Kube
                 Departure(
                     document="prints a ValidatingAdmissionPolicy with example names, whose lists are never split",
                     mcig=f"applies it for {names} and {classes}, and splits the lists",
-                    because="a folded text keeps both backslashes, so the document's condition never matches a class",
+                    because="a folded text keeps both backslashes, so the guide's condition never matches a class",
                 ),
             ),
             estimate_s=catalog.duration("guardrail"),

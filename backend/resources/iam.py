@@ -86,13 +86,15 @@ class NodeAccount(Resource[NodeIdentity]):
 
     async def observe(self) -> NodeIdentity | None:
         """Give the account and the roles it is bound to."""
+        self.unread = None
         try:
             account, policy, listed = await asyncio.gather(
                 self._clients.iam.account(self._email),
                 self._clients.projects.policy(),
                 self._clients.container.clusters(),
             )
-        except ServiceDisabled:
+        except ServiceDisabled as error:
+            self.unread = error
             return None
         if account is None:
             return None
@@ -105,12 +107,13 @@ class NodeAccount(Resource[NodeIdentity]):
         changes = [Change(role, "not bound", "bound") for role in NODE_ROLES if role not in observed.roles]
         if observed.account.get("disabled"):
             changes.insert(0, Change("disabled", True, False))
-        return self.update(*changes, reason="" if self._ours(observed) else "adopted")
+        return self.update(*changes, reason=marks.adopted(self._spec, observed.account.get("description", "")))
 
     def removal(self, observed: NodeIdentity | None) -> Step:
         """Delete it when it was made for this stack."""
         if observed is not None and not self._ours(observed):
-            return self.no_op("not made by mcig: left, with the roles that it has")
+            whose = marks.whose(self._spec, observed.account.get("description", ""))
+            return self.no_op(f"{whose}: left, with the roles that it has")
         if observed is not None and observed.users:
             undo = f"gcloud iam service-accounts delete {self._email} --project={self._clients.project}"
             return self.no_op(f"left: {', '.join(observed.users)} runs as it; `{undo}` once none does")
@@ -155,7 +158,8 @@ class NodeAccount(Resource[NodeIdentity]):
     def _users(self, listed: Clusters) -> Iterator[str]:
         named = {(cluster.region, cluster.name) for cluster in self._spec.clusters}
         for place, cluster in sorted(listed.found.items()):
-            if marks.ours(self._spec, cluster.get("resourceLabels")) or (self._teardown.adopted and place in named):
+            taken = self._teardown.adopted and place in named
+            if marks.goes(self._spec, cluster.get("resourceLabels"), adopted_too=taken):
                 continue
             for pool in cluster.get("nodePools", ()):
                 if dig(pool, "config.serviceAccount") == self._email and not marks.pool_goes(self._spec, pool):
@@ -224,9 +228,11 @@ class IngressAgent(Resource[AgentGrant]):
     async def observe(self) -> AgentGrant | None:
         """Give the grant; ``None`` while there is none."""
         projects = self._clients.projects
+        self.unread = None
         try:
             number, policy = await asyncio.gather(projects.number(), projects.policy())
-        except ServiceDisabled:
+        except ServiceDisabled as error:
+            self.unread = error
             return None
         member = f"serviceAccount:{agent(number)}"
         if not bound(policy, member) >= set(AGENT_ROLES):

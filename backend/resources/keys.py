@@ -23,7 +23,7 @@ from backend.clients.kinds import (
     SECRET,
     Kind,
 )
-from backend.errors import NotFound, RateLimited, Unavailable
+from backend.errors import NotFound
 from backend.resources.manifests import Object
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec
@@ -88,9 +88,6 @@ async def gone(kube: Kube, keys: Sequence[Key], watch: Watch) -> bool | None:
         left = await look(kube, keys)
     except NotFound:
         return True
-    except (Unavailable, RateLimited) as error:
-        watch.unanswered(error)
-        return None
     if left:
         watch.saw(f"waiting until {', '.join(map(str, left))} is gone")
     return None if left else True

@@ -199,7 +199,7 @@ class KubeconfigEntry(Resource[Entry]):
             points_at=config.entry("clusters", found.get("cluster", "")),
             complete=config.entry("users", found.get("user", "")) is not None,
             wanted=_access(cluster),
-            goes=self._teardown.adopted or marks.ours(self._spec, cluster.get("resourceLabels")),
+            goes=marks.goes(self._spec, cluster.get("resourceLabels"), adopted_too=self._teardown.adopted),
         )
 
     def _change(self, write: Callable[[Kubeconfig], None]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from backend.clients.kinds import POD
 from backend.engine.resource import Note
-from backend.errors import CloudError, OperationFailed, PermissionDenied
+from backend.errors import NotFound, OperationFailed
 from backend.resources.keys import kubectl
 from backend.resources.manifests import Object
 from backend.resources.manifests.metrics import EXPORTS
@@ -42,10 +42,8 @@ async def metric_reported(spec: GatewaySpec, cluster: ClusterSpec, clients: Clie
             pods = [pod for pod in await kube.list(POD, spec.pool.namespace, {"app": spec.model.name}) if _serves(pod)]
             names = [str(pod["metadata"]["name"]) for pod in pods]
             told = dict(zip(names, await asyncio.gather(*(_kv_use(spec, kube, pod) for pod in names)), strict=True))
-        except PermissionDenied:
-            raise
-        except CloudError as error:
-            watch.unanswered(error)
+        except NotFound as error:
+            watch.saw(error.message)
             return None
         for pod, metrics in told.items():
             if metrics and wanted not in metrics:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from backend.clients import Clients
 from backend.clients.google import Json
-from backend.errors import CloudError
+from backend.errors import CloudError, NotFound, PermissionDenied
+from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
 
 INTERNAL = "INTERNAL_MANAGED"
@@ -87,6 +88,25 @@ async def find(spec: GatewaySpec, clients: Clients) -> tuple[Leftover, ...]:
             if probably_ours(spec, part)
         ]
     return tuple(found)
+
+
+async def until_gone(watch: Watch, what: str, left: Callable[[], Awaitable[Iterable[str]]]) -> None:
+    """Return once nothing is left; parts that may not be listed are told of and not waited for."""
+
+    async def gone() -> bool | None:
+        try:
+            names = sorted(await left())
+        except NotFound:
+            return True
+        except PermissionDenied as error:
+            watch.saw(f"{what} cannot be seen, so they are not waited for: {error.cause or error.message}")
+            return True
+        if not names:
+            return True
+        watch.saw(f"waiting until {what} {', '.join(names)} are gone")
+        return None
+
+    await watch.until(gone)
 
 
 def _noted(part: Json) -> Json:

@@ -13,19 +13,18 @@ from ipaddress import IPv4Network
 
 from backend import catalog
 from backend.clients import Clients
-from backend.clients.failures import operation_failed
 from backend.clients.google import Json
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
 from backend.errors import AlreadyExists, Conflict, InvalidRequest, NotFound, ServiceDisabled, StepTimeout
 from backend.resources import leftovers, marks, services, vpc
+from backend.resources.operations import until_done
 from backend.resources.subnets import (
     GLOBAL_PROXY,
     HOMES,
     PREFIX,
     active_proxy,
-    proposals,
+    ranges,
     regional_proxy,
-    taken,
 )
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
@@ -102,9 +101,11 @@ class ProxySubnet(Resource[Proxies]):
 
     async def observe(self) -> Proxies | None:
         """Give the region's active global proxy-only subnet, or what is in its way."""
+        self.unread = None
         try:
             subnetworks = await self._all()
-        except ServiceDisabled:
+        except ServiceDisabled as error:
+            self.unread = error
             return None
         subnet = active_proxy(subnetworks, self._region)
         regional = regional_proxy(subnetworks, self._region)
@@ -119,7 +120,8 @@ class ProxySubnet(Resource[Proxies]):
         if observed.subnet is None:
             return self.create(f"refused: the regional proxy-only subnet {observed.regional} is in its place")
         wanted, name, has = self._cluster.proxy_subnet, observed.subnet["name"], observed.subnet.get("ipCidrRange", "")
-        why = "" if self._ours(observed.subnet) else f"adopted: {name}, {has}"
+        adopted = marks.adopted(self._spec, observed.subnet.get("description", ""))
+        why = adopted and f"{adopted}: {name}, {has}"
         if wanted != "auto" and str(wanted) != has:
             why = f"{name} keeps its range {has}: a region has room for one such subnet only"
         return self.no_op(why)
@@ -129,7 +131,7 @@ class ProxySubnet(Resource[Proxies]):
         if observed is None or observed.subnet is None:
             return self.no_op("absent")
         if not self._ours(observed.subnet):
-            return self.no_op("not made by mcig: left")
+            return self.no_op(f"{marks.whose(self._spec, observed.subnet.get('description', ''))}: left")
         if observed.users:
             undo = self._delete_command(observed.subnet["name"])
             return self.no_op(f"left: {', '.join(observed.users)} uses it; `{undo}` once nobody does")
@@ -143,7 +145,7 @@ class ProxySubnet(Resource[Proxies]):
         if regional := regional_proxy(subnetworks, self._region):
             raise self._excluded(regional)
         await vpc.check_ordinary(self._spec, self._clients, self._region)
-        wanted = self._range(subnetworks)
+        wanted = await self._range(subnetworks)
         body = {
             "name": self._name,
             "ipCidrRange": str(wanted),
@@ -163,9 +165,8 @@ class ProxySubnet(Resource[Proxies]):
     async def wait(self, note: Note) -> Proxies:
         """Return once the subnet is there."""
         watch = self._watch(note, f"creating subnet {self._name}", TIMEOUT_S)
-        operation = self._operation
-        if operation is not None:
-            await watch.until(lambda: self._done(operation, f"creating subnet {self._name}"))
+        if (begun := self._operation) is not None:
+            await self._follow(watch, begun, f"creating subnet {self._name}")
 
         async def there() -> Proxies | None:
             seen = await self.observe()
@@ -181,14 +182,14 @@ class ProxySubnet(Resource[Proxies]):
         name = subnet["name"]
         watch = self._watch(note, f"deleting subnet {name}", DELETE_TIMEOUT_S)
         if (begun := self._operation) is not None:
-            await watch.until(lambda: self._done(begun, f"deleting subnet {name}"))
+            await self._follow(watch, begun, f"deleting subnet {name}")
         await self._unused(note, name)
         try:
             operation = await watch.when_free(lambda: self._clients.compute.delete_subnetwork(self._region, name))
         except NotFound:
             return
         note(f"deleting {name}", operation=operation["name"])
-        await watch.until(lambda: self._done(operation["name"], f"deleting subnet {name}"))
+        await self._follow(watch, operation["name"], f"deleting subnet {name}")
 
     async def _unused(self, note: Note, name: str) -> None:
         """Return once no forwarding rule of the stack's Gateway is left; raises ``Conflict`` when none clears it."""
@@ -260,18 +261,9 @@ class ProxySubnet(Resource[Proxies]):
             fix=f"choose another region or VPC network; or, when nothing uses it, `{self._delete_command(regional)}`",
         )
 
-    def _range(self, subnetworks: Sequence[Json]) -> IPv4Network:
-        wanted = self._cluster.proxy_subnet
-        if isinstance(wanted, IPv4Network):
-            return wanted
-        lacking = [
-            cluster
-            for cluster in self._spec.targets
-            if cluster is self._cluster or active_proxy(subnetworks, cluster.region) is None
-        ]
-        fixed = [cluster.proxy_subnet for cluster in lacking if isinstance(cluster.proxy_subnet, IPv4Network)]
-        free = [cluster.region for cluster in lacking if cluster.proxy_subnet == "auto"]
-        found = proposals(free, [*taken(subnetworks), *fixed]).get(self._region)
+    async def _range(self, subnetworks: Sequence[Json]) -> IPv4Network:
+        listed = await self._clients.container.clusters()
+        found = ranges(self._spec, subnetworks, listed.found.values()).get(self._region)
         if found is None:
             raise InvalidRequest(
                 f"no free /{PREFIX} for {self._region} was found in VPC {self._spec.network.vpc}",
@@ -289,13 +281,6 @@ class ProxySubnet(Resource[Proxies]):
                 fix="rename or delete it, then `mcig apply` again",
             )
 
-    async def _done(self, name: str, doing: str) -> bool | None:
-        try:
-            operation = await self._clients.compute.operation(self._region, name)
-        except NotFound:
-            return True
-        errors = operation.get("error", {}).get("errors", ())
-        if errors:
-            told = "; ".join(f"{error.get('message') or error.get('code')}" for error in errors)
-            raise operation_failed(doing, told, project=self._clients.project)
-        return True if operation.get("status") == "DONE" else None
+    async def _follow(self, watch: Watch, name: str, doing: str) -> None:
+        clients, region = self._clients, self._region
+        await until_done(watch, lambda: clients.compute.operation(region, name), doing=doing, project=clients.project)

@@ -14,7 +14,7 @@ from backend import catalog
 from backend.clients import Clients
 from backend.clients.google import Json
 from backend.engine.events import Action
-from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
+from backend.engine.resource import STATUS, About, Change, Departure, Note, Resource, ResourceId, Step
 from backend.errors import AlreadyExists, InvalidRequest, OperationFailed, ServiceDisabled, StockOut
 from backend.resources import cluster as cluster_row
 from backend.resources import marks
@@ -22,12 +22,11 @@ from backend.resources.gke import WORKING, dig, follow, node_flags
 from backend.resources.node_pool_arrival import DEGRADED, Arrival
 from backend.resources.node_pool_shape import MOST_NODES, again, body, differences, flags, resize, stands_in
 from backend.resources.removal import remove
-from backend.resources.stock import explained, said_of, short
+from backend.resources.stock import explained, lacks_machines, said_of
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, GpuPool, OnStockout
 from backend.stockout import next_pool
 
-STATUS = "status"
 _DEPARTURES = (
     Departure(
         document="asks for the pool at the location of a zone",
@@ -111,7 +110,8 @@ class NodePool(Resource[Json]):
         if status not in WORKING:
             changes.insert(0, Change(STATUS, status, "RUNNING"))
         if status == "ERROR" and self._ours(observed):
-            why = f"{' and '.join(observed.get('locations', ()))} had no machines" if short(observed) else "it failed"
+            zones = " and ".join(observed.get("locations", ()))
+            why = f"{zones} had no machines" if lacks_machines(observed) else "it failed"
             return Step(self.id, Action.REPLACE, tuple(changes), why)
         size = self._resize(observed)
         return self.update(*changes, *([] if size is None else [size]), reason=self._standing(observed))
@@ -119,7 +119,7 @@ class NodePool(Resource[Json]):
     def removal(self, observed: Json | None) -> Step:
         """Delete it when it was made for this stack."""
         if observed is not None and not self._ours(observed):
-            return self.no_op("not made by mcig: left")
+            return self.no_op(f"{marks.whose(self._spec, _labels(observed))}: left")
         return super().removal(observed)
 
     async def apply(self, step: Step, note: Note) -> None:
@@ -241,18 +241,21 @@ class NodePool(Resource[Json]):
             ) from error
 
     def _standing(self, observed: Json) -> str:
-        if not self._ours(observed):
-            return "adopted"
+        if adopted := marks.adopted(self._spec, _labels(observed)):
+            other = marks.other_stack(self._spec, _labels(observed))
+            return marks.refused(other) if other and any(differences(self._pool, observed)) else adopted
         if stands_in(self._pool, observed):
             zones = " and ".join(sorted(observed.get("locations", ())))
             return f"in {zones}, because {' and '.join(self._pool.zones)} had no machines"
         return ""
 
     def _ours(self, observed: Json) -> bool:
-        return marks.ours(self._spec, dig(observed, "config.resourceLabels"))
+        return marks.ours(self._spec, _labels(observed))
 
     def _refuse_other(self, seen: Json) -> None:
         changes = list(differences(self._pool, seen))
+        if changes and (other := marks.other_stack(self._spec, _labels(seen))):
+            raise marks.refusal(other, f"node pool {self._pool.name} of {self._cluster}")
         if changes:
             told = "; ".join(f"{change.field} is {change.before}, not {change.after}" for change in changes)
             raise InvalidRequest(
@@ -260,3 +263,8 @@ class NodePool(Resource[Json]):
                 cause="the machines of a pool cannot be changed",
                 fix="give gpu_pool another name to have a new pool beside it, or change the spec to what is there",
             )
+
+
+def _labels(pool: Json) -> Mapping[str, str]:
+    found: Mapping[str, str] = dig(pool, "config.resourceLabels") or {}
+    return found

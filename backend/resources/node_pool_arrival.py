@@ -15,7 +15,7 @@ from backend.clients.kinds import NODE
 from backend.engine.resource import Note
 from backend.errors import OperationFailed
 from backend.resources.gke import WORKING, dig, follow
-from backend.resources.stock import EarlyWord, said_of, short
+from backend.resources.stock import EarlyWord, lacks_machines, said_of
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
 
@@ -73,7 +73,7 @@ class Arrival:
         async def runs() -> Json | None:
             seen = await self._observe()
             status = "absent" if seen is None else seen.get("status", "")
-            if seen is not None and status == "ERROR" and short(seen):
+            if seen is not None and status == "ERROR" and lacks_machines(seen):
                 raise operation_failed(doing, said_of(seen), project=self._clients.project, places=self._pool.zones)
             if seen is not None and status == DEGRADED:
                 raise self._incomplete(seen)
@@ -85,7 +85,7 @@ class Arrival:
                 )
             if status in WORKING:
                 return seen
-            watch.saw(word(said_of(seen)) if short(seen) else f"the pool is {status}")
+            watch.saw(word(said_of(seen)) if lacks_machines(seen) else f"the pool is {status}")
             return None
 
         seen = await watch.until(runs)

@@ -2,7 +2,8 @@
 
 They go in by server-side apply under a field manager of the resource's own, after a strict dry run. Invariants: fields
 are taken over from others only on objects that carry the stack's marks; an object of somebody else's is adopted as it
-is, its differences are told and never mended, and it is never deleted.
+is, its differences are told and never mended, and it is never deleted. One of another stack's is used where it is as
+wanted, and refused where it differs.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.engine.events import Action
-from backend.engine.resource import About, Change, Note, Resource, ResourceId, Step
-from backend.errors import NotFound, RateLimited, Unavailable
+from backend.engine.resource import STATUS, About, Change, Note, Resource, ResourceId, Step
+from backend.errors import NotFound
 from backend.resources import marks
 from backend.resources.compare import ABSENT, differences
 from backend.resources.keys import DELETE_TIMEOUT_S, Key, gone, kubectl, look
-from backend.resources.manifests import Object, is_ours, marked
+from backend.resources.manifests import Object, is_ours, labels_of, marked
 from backend.resources.ownership import dropped, owners, scaled_by_controller
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 KIND_TIMEOUT_S = 600.0
 """Longest wait until a new cluster knows a kind that GKE installs by itself."""
-STATUS = "status"
-"""The field of a change that says what is lacking to be ready."""
 _LONGEST_VALUE = 40
 """Characters that are told of a value of somebody else's."""
 
@@ -115,7 +114,7 @@ class KubeObjects(Resource[Seen]):
         changes: list[Change] = []
         foreign: list[Change] = []
         told: list[str] = []
-        adopted = False
+        adopted = ""
         for key, wanted in self.wants(observed).items():
             seen = observed.objects.get(key)
             if seen is None:
@@ -124,11 +123,13 @@ class KubeObjects(Resource[Seen]):
             elif is_ours(seen, self.spec):
                 changes += _within(key, self.drift(wanted, seen))
             else:
-                adopted = True
-                for change in differences(_without_marks(_without_owned_replicas(wanted, seen)), seen):
+                adopted = marks.adopted(self.spec, labels_of(seen))
+                for change in differences_of_others(wanted, seen):
                     foreign += _within(key, [change])
                     told.append(f"{key}: {_told(change, owners(seen, change.field))}")
-        reason = f"adopted; left as it is: {'; '.join(told)}" if told else "adopted" if adopted else ""
+        if other := self._refused(observed):
+            return self.update(*changes, *foreign, reason=marks.refused(other))
+        reason = f"adopted; left as it is: {'; '.join(told)}" if told else adopted
         if not changes and (lack := self.lacks(observed)) is not None:
             changes.append(Change(STATUS, lack, "ready"))
         if changes:
@@ -148,6 +149,16 @@ class KubeObjects(Resource[Seen]):
         missing = [] if self._left_to_others(seen) else [str(key) for key in self.wanted if key not in seen.objects]
         return f"{', '.join(missing)} not there" if missing else self._lacks(seen)
 
+    def _refused(self, seen: Seen) -> str:
+        """The other stack whose objects would have to change; empty when none would."""
+        wanted = self.wants(seen)
+        differing = [
+            obj for key, obj in seen.objects.items() if key in wanted and any(differences_of_others(wanted[key], obj))
+        ]
+        if self._left_to_others(seen) and self._anchor is not None and wanted.keys() - seen.objects.keys():
+            differing.append(seen.objects[self._anchor])
+        return next((other for obj in differing if (other := marks.other_stack(self.spec, labels_of(obj)))), "")
+
     def _left_to_others(self, seen: Seen) -> bool:
         """Whether somebody else made the set."""
         anchor = None if self._anchor is None else seen.objects.get(self._anchor)
@@ -158,12 +169,18 @@ class KubeObjects(Resource[Seen]):
         if observed is None:
             return self.no_op("absent")
         if not any(is_ours(obj, self.spec) for obj in observed.objects.values()):
-            return self.no_op("not made by mcig: left")
+            whose = [marks.whose(self.spec, labels_of(obj)) for obj in observed.objects.values()]
+            return self.no_op(f"{' and '.join(dict.fromkeys(whose))}: left")
         return Step(self.id, Action.DELETE)
 
     async def apply(self, step: Step, note: Note) -> None:
-        """Dry-run what is missing or differs, all of it first, then apply it."""
+        """Dry-run what is missing or differs, all of it first, then apply it.
+
+        Raises ``Conflict`` where an object of another stack differs.
+        """
         observed = await self.observe() or Seen({})
+        if other := self._refused(observed):
+            raise marks.refusal(other, f"{self.id} on {self.cluster.name}")
         todo: list[tuple[Object, bool]] = []
         for key, wanted in self.wants(observed).items():
             seen = observed.objects.get(key)
@@ -195,11 +212,7 @@ class KubeObjects(Resource[Seen]):
         watch = self.watch(note, f"{self.id} getting ready", self.timeout_s)
 
         async def ready() -> Seen | None:
-            try:
-                seen = await self.observe() or Seen({})
-            except (Unavailable, RateLimited) as error:
-                watch.unanswered(error)
-                return None
+            seen = await self.observe() or Seen({})
             lack = self.lacks(seen)
             if lack is None:
                 return seen
@@ -236,6 +249,11 @@ def _without_owned_replicas(wanted: Object, seen: Object) -> Object:
     if "replicas" not in wanted.get("spec", {}) or not scaled_by_controller(seen):
         return wanted
     return wanted | {"spec": {key: value for key, value in wanted["spec"].items() if key != "replicas"}}
+
+
+def differences_of_others(wanted: Object, seen: Object) -> Iterator[Change]:
+    """Differences of an object that is not ours; its marks are none."""
+    yield from differences(_without_marks(_without_owned_replicas(wanted, seen)), seen)
 
 
 def _without_marks(wanted: Object) -> Object:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from backend import catalog
 from backend.clients.kinds import POD
+from backend.clients.names import RELAY_POD
 from backend.engine.resource import About, Departure, Note, Step
 from backend.errors import Conflict, NotFound
+from backend.resources import marks
 from backend.resources.conditions import lacking
 from backend.resources.gateway import addresses_of, gateway_key
 from backend.resources.keys import DELETE_TIMEOUT_S, Key, gone, kubectl, look
-from backend.resources.manifests import Object, is_ours, marked
-from backend.resources.manifests.relay import LIFETIME_S, NAME, relay_config, relay_pod
-from backend.resources.objects import KubeObjects, Seen
+from backend.resources.manifests import Object, is_ours, labels_of, marked
+from backend.resources.manifests.relay import LIFETIME_S, relay_config, relay_pod
+from backend.resources.objects import KubeObjects, Seen, differences_of_others
 from backend.spec import GatewaySpec
 
 if TYPE_CHECKING:
@@ -59,9 +61,12 @@ class Relay(KubeObjects):
         pod = marked(relay_pod(self.spec, addresses), self.spec)
         config_key, config = next((key, obj) for key, obj in self.wanted.items() if key != self.pod_key)
         present = await self.kube.get(config_key.kind, config_key.namespace, config_key.name)
-        await self.put([(config, present is not None and is_ours(present, self.spec))], note)
-        seen = await self.kube.get(POD, self.pod_key.namespace, NAME)
-        if seen is not None and not _ended(seen) and not any(self.drift(pod, seen)):
+        if present is None or self._differs(config, present):
+            if present is not None and (other := marks.other_stack(self.spec, labels_of(present))):
+                raise marks.refusal(other, f"{config_key} on {self.cluster.name}")
+            await self.put([(config, present is not None and is_ours(present, self.spec))], note)
+        seen = await self.kube.get(POD, self.pod_key.namespace, RELAY_POD)
+        if seen is not None and not _ended(seen) and not self._differs(pod, seen):
             return
         if seen is not None:
             await self._clear(seen, note)
@@ -70,7 +75,7 @@ class Relay(KubeObjects):
     @property
     def pod_key(self) -> Key:
         """Where the Pod stands."""
-        return Key(POD, self.spec.pool.namespace, NAME)
+        return Key(POD, self.spec.pool.namespace, RELAY_POD)
 
     async def _addresses(self) -> list[str]:
         key = gateway_key(self.spec)
@@ -80,14 +85,19 @@ class Relay(KubeObjects):
             return []
         return addresses_of(found[key]) if key in found else []
 
+    def _differs(self, wanted: Object, seen: Object) -> bool:
+        ours = is_ours(seen, self.spec)
+        return any(self.drift(wanted, seen) if ours else differences_of_others(wanted, seen))
+
     async def _clear(self, seen: Object, note: Note) -> None:
         if not is_ours(seen, self.spec):
+            kube = kubectl(self.clients.project, self.cluster)
             raise Conflict(
-                f"Pod {NAME} on {self.cluster.name} belongs to something else",
+                f"Pod {RELAY_POD} on {self.cluster.name} belongs to something else",
                 cause="another stack keeps its relay in the same namespace, or somebody made a Pod of that name",
-                fix=f"{kubectl(self.clients.project, self.cluster)} delete pod -n {self.spec.pool.namespace} {NAME}",
+                fix=f"{kube} delete pod -n {self.spec.pool.namespace} {RELAY_POD}",
             )
-        await self.kube.delete(POD, self.pod_key.namespace, NAME)
+        await self.kube.delete(POD, self.pod_key.namespace, RELAY_POD)
         watch = self.watch(note, "replacing the relay", DELETE_TIMEOUT_S)
         await watch.until(lambda: gone(self.kube, [self.pod_key], watch))
 
@@ -100,11 +110,11 @@ def relay(spec: GatewaySpec, clients: Clients) -> Relay:
         spec,
         spec.config,
         clients,
-        manager="mcig-relay",
+        manager=RELAY_POD,
         wanted=[relay_config(spec), relay_pod(spec, [])],
         about=About(
             title=f"Run a relay to the gateway's addresses for {LIFETIME_S // 60} minutes",
-            command=f"{kube} apply --server-side --field-manager=mcig-relay -f relay.yaml",
+            command=f"{kube} apply --server-side --field-manager={RELAY_POD} -f relay.yaml",
             permissions=(
                 "container.pods.create",
                 "container.pods.delete",
@@ -115,7 +125,7 @@ def relay(spec: GatewaySpec, clients: Clients) -> Relay:
                 Departure(
                     document="opens a shell in a Pod and calls kubectl and curl there",
                     mcig="forwards through a Pod without a shell, without rights, to these addresses only",
-                    because="the document's image has no kubectl, and a Pod that was left open is a way in",
+                    because="the guide's image has no kubectl, and a Pod that was left open is a way in",
                 ),
             ),
             estimate_s=catalog.duration("relay"),
@@ -127,7 +137,7 @@ def relay(spec: GatewaySpec, clients: Clients) -> Relay:
 
 
 def _lacks(spec: GatewaySpec, seen: Seen) -> str | None:
-    pod = seen.objects[Key(POD, spec.pool.namespace, NAME)]
+    pod = seen.objects[Key(POD, spec.pool.namespace, RELAY_POD)]
     return lacking((pod.get("status") or {}).get("conditions"), ("Ready",), None)
 
 

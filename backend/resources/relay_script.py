@@ -15,6 +15,7 @@ Environment: PORT (8080), BIND (0.0.0.0), ALLOWED_TARGETS (ADDRESS:PORT,...), UP
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -42,6 +44,8 @@ NOT_PASSED_BACK = frozenset(
 )
 PIECE = 65536
 LONGEST_BODY = 64 * 1024 * 1024
+BROKEN_OFF = (OSError, http.client.HTTPException)
+"""What is raised where a connection ends in the middle, or does not speak HTTP."""
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -57,6 +61,16 @@ class Refused(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status = status
+
+
+def pieces(answer: Any) -> Iterator[bytes]:
+    """An answer as it comes; raises one of BROKEN_OFF where it ends before the length that it told."""
+    length, came = answer.length, 0
+    while came != length and (piece := answer.read1(PIECE)):
+        came += len(piece)
+        yield piece
+    if length is not None and came < length:
+        raise http.client.IncompleteRead(b"", length - came)
 
 
 class Relay(BaseHTTPRequestHandler):
@@ -96,17 +110,23 @@ class Relay(BaseHTTPRequestHandler):
             answer = self.opener.open(request, timeout=self.timeout_s)
         except urllib.error.HTTPError as error:
             answer = error
-        except OSError as error:
+        except BROKEN_OFF as error:
             raise Refused(502, f"no connection to {target}: {getattr(error, 'reason', error)}") from error
         with answer:
-            try:
-                first = answer.read1(PIECE)
-            except OSError as error:
-                raise Refused(502, f"{target} broke off before its first byte: {error}") from error
-            self.pass_back(answer, first, (time.monotonic() - began) * 1000)
+            self.pass_back(answer, began)
 
-    def pass_back(self, answer: Any, piece: bytes, waited_ms: float) -> None:
-        """Stream an answer whose first piece is here; its headers had to wait for that, to tell when it came."""
+    def pass_back(self, answer: Any, began: float) -> None:
+        """Stream an answer; its headers wait for the first piece, to tell when it came.
+
+        One that breaks off, with its first piece or later, is passed back as one that breaks off.
+        """
+        broken: Exception | None = None
+        rest = pieces(answer)
+        try:
+            piece = next(rest, b"")
+        except BROKEN_OFF as error:
+            piece, broken = b"", error
+        waited_ms = (time.monotonic() - began) * 1000
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in NOT_PASSED_BACK:
@@ -118,12 +138,14 @@ class Relay(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
+            if broken is not None:
+                raise broken
             while piece:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-                piece = answer.read1(PIECE)
+                piece = next(rest, b"")
             if chunked:
                 self.wfile.write(b"0\r\n\r\n")
-        except OSError:
+        except BROKEN_OFF:
             self.close_connection = True
 
     def body(self) -> bytes | None:
@@ -208,13 +230,18 @@ def ask() -> None:
         answer = opener.open(request, timeout=float(os.environ.get("UPSTREAM_TIMEOUT_S", "3630")))
     except urllib.error.HTTPError as error:
         answer = error
+    except BROKEN_OFF as error:
+        sys.exit(f"no answer of the relay: {getattr(error, 'reason', error)}")
     out = sys.stdout.buffer
     with answer:
         out.write(json.dumps({"status": answer.status, "headers": dict(answer.headers.items())}).encode() + b"\n")
         out.flush()
-        while piece := answer.read1(PIECE):
-            out.write(piece)
-            out.flush()
+        try:
+            for piece in pieces(answer):
+                out.write(piece)
+                out.flush()
+        except BROKEN_OFF as error:
+            sys.exit(f"the answer broke off: {error}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from backend.errors import NotFound, UsageError
 from backend.resources import marks
 from backend.resources.compare import ABSENT
 from backend.resources.keys import DELETE_TIMEOUT_S, Key, gone, kubectl, look
-from backend.resources.manifests import SECRET_KEY, SECRET_NAME, Object, is_ours, marked, namespace
+from backend.resources.manifests import SECRET_KEY, SECRET_NAME, Object, is_ours, labels_of, marked, namespace
 from backend.resources.waiting import Watch
 from backend.spec import ClusterSpec, GatewaySpec
 
@@ -83,9 +83,11 @@ class HfTokenSecret(Resource[Object]):
         if observed is None:
             return self.create()
         if SECRET_KEY not in observed["data"]:
-            return self.update(Change(f"data.{SECRET_KEY}", ABSENT, "present"))
+            other = marks.other_stack(self._spec, labels_of(observed))
+            reason = marks.refused(other) if other else ""
+            return self.update(Change(f"data.{SECRET_KEY}", ABSENT, "present"), reason=reason)
         if not is_ours(observed, self._spec):
-            return self.no_op("adopted")
+            return self.no_op(marks.adopted(self._spec, labels_of(observed)))
         known = (observed["metadata"].get("annotations") or {}).get(TOKEN_DIGEST)
         if self._token is not None and known != self._digest(self._token):
             return self.update(Change(f"data.{SECRET_KEY}", "another token", "the token that was given"))
@@ -94,7 +96,7 @@ class HfTokenSecret(Resource[Object]):
     def removal(self, observed: Object | None) -> Step:
         """Delete it when it was made for this stack."""
         if observed is not None and not is_ours(observed, self._spec):
-            return self.no_op("not made by mcig: left")
+            return self.no_op(f"{marks.whose(self._spec, labels_of(observed))}: left")
         return super().removal(observed)
 
     async def apply(self, step: Step, note: Note) -> None:
@@ -109,6 +111,8 @@ class HfTokenSecret(Resource[Object]):
             await self._make_namespace()
         seen = await self.observe()
         foreign = seen is not None and not is_ours(seen, self._spec)
+        if seen is not None and (other := marks.other_stack(self._spec, labels_of(seen))):
+            raise marks.refusal(other, f"Secret {SECRET_NAME} on {self._cluster.name}")
         body: Object = {
             "apiVersion": "v1",
             "kind": "Secret",

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from backend import catalog
 from backend.clients import Clients
-from backend.clients.failures import operation_failed
 from backend.engine.events import Action
 from backend.engine.resource import About, Change, Departure, Note, Resource, ResourceId, Step
-from backend.errors import InvalidRequest, NotFound, ServiceDisabled
+from backend.errors import InvalidRequest, ServiceDisabled
+from backend.resources.operations import until_done
 from backend.resources.sharing import OWN, Teardown, others
 from backend.resources.waiting import Watch
 from backend.spec import GatewaySpec
@@ -136,9 +136,8 @@ class EnabledServices(Resource[Apis]):
             timeout_s=TIMEOUT_S,
             look=f"gcloud services list --enabled --project={self._clients.project}",
         )
-        operation = self._operation
-        if operation is not None:
-            await watch.until(lambda: self._done(operation, "enabling the APIs"))
+        if (begun := self._operation) is not None:
+            await self._follow(watch, begun, "enabling the APIs")
 
         async def all_on() -> Apis | None:
             missing = WANTED - await self._clients.services.enabled()
@@ -163,7 +162,7 @@ class EnabledServices(Resource[Apis]):
         """Disable what only gateways need, one by one; what Google says is in use stays, and is told of."""
         watch = Watch(note, "disabling APIs", timeout_s=TIMEOUT_S, look="gcloud services list --enabled")
         if (begun := self._operation) is not None:
-            await watch.until(lambda: self._done(begun, "disabling APIs"))
+            await self._follow(watch, begun, "disabling APIs")
         for name in sorted(await self._clients.services.enabled() & WANTED - KEPT):
             try:
                 operation = await self._clients.services.disable(name)
@@ -171,13 +170,8 @@ class EnabledServices(Resource[Apis]):
                 note(f"left {name} enabled: {error.message}")
                 continue
             note(f"disabling {name}", operation=operation["name"])
-            await watch.until(lambda operation=operation: self._done(operation["name"], "disabling APIs"))  # type: ignore[misc]
+            await self._follow(watch, operation["name"], "disabling APIs")
 
-    async def _done(self, name: str, doing: str) -> bool | None:
-        try:
-            operation = await self._clients.services.operation(name)
-        except NotFound:
-            return True
-        if error := operation.get("error"):
-            raise operation_failed(doing, error.get("message", ""), project=self._clients.project, code=error.get("code"))
-        return True if operation.get("done") else None
+    async def _follow(self, watch: Watch, name: str, doing: str) -> None:
+        clients = self._clients
+        await until_done(watch, lambda: clients.services.operation(name), doing=doing, project=clients.project)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from backend import catalog
 from backend.clients.kinds import DEPLOYMENT, POD
+from backend.clients.names import MODEL_SERVER
 from backend.engine.events import Action
-from backend.engine.resource import About, Departure, Note, ResourceId, Step
+from backend.engine.resource import STATUS, About, Departure, Note, ResourceId, Step
 from backend.errors import OperationFailed
 from backend.resources.conditions import deployment_lacking
 from backend.resources.keys import Key, kubectl
 from backend.resources.manifests import Object
-from backend.resources.manifests.serving import CONTAINER, QUIET_FROM, model_servers
-from backend.resources.objects import STATUS, KubeObjects, Seen
+from backend.resources.manifests.serving import QUIET_FROM, model_servers
+from backend.resources.objects import KubeObjects, Seen
 from backend.resources.rollout import Rollouts
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
 
@@ -196,5 +197,5 @@ def _hindrances(pod: Object) -> Iterator[str]:
     waits = [state["waiting"] for container in containers if (state := container.get("state") or {}).get("waiting")]
     if waits:
         yield str(waits[0].get("reason", "waiting"))
-    elif any("running" in (container.get("state") or {}) for container in containers if container["name"] == CONTAINER):
+    elif any("running" in (one.get("state") or {}) for one in containers if one["name"] == MODEL_SERVER):
         yield "loading the model"

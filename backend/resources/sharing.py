@@ -39,7 +39,7 @@ async def others(spec: GatewaySpec, clients: Clients, teardown: Teardown) -> tup
     going = {
         place
         for place, cluster in listed.found.items()
-        if place in named or marks.ours(spec, cluster.get("resourceLabels"))
+        if marks.goes(spec, cluster.get("resourceLabels"), adopted_too=place in named)
     }
     found = [f"cluster {name} in {location}" for location, name in sorted(set(listed.found) - going)]
     found += [f"clusters in {location}, which gives no answer" for location in sorted(listed.unknown)]

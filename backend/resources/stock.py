@@ -49,7 +49,7 @@ _AFTER = {
 }
 
 
-def short(pool: Json) -> bool:
+def lacks_machines(pool: Json) -> bool:
     """Whether the zone of a pool has no machines for it, as the pool itself says."""
     return any(one.get("code") == "GCE_STOCKOUT" for one in pool.get("conditions") or ())
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from backend.clients.google import Json
+from backend.spec import GatewaySpec
 
 GLOBAL_PROXY = "GLOBAL_MANAGED_PROXY"
 REGIONAL_PROXY = frozenset({"REGIONAL_MANAGED_PROXY", "INTERNAL_HTTPS_LOAD_BALANCER"})
@@ -55,6 +56,37 @@ def regional_proxy(subnetworks: Iterable[Json], region: str) -> str:
         if subnetwork.get("purpose") in REGIONAL_PROXY and in_region(subnetwork, region):
             return str(subnetwork["name"])
     return ""
+
+
+def pod_ranges(clusters: Iterable[Json], network: str) -> list[tuple[str, IPv4Network]]:
+    """Ranges that clusters of a network hold for Pods and Services, each with the cluster's name."""
+    found: list[tuple[str, IPv4Network]] = []
+    for cluster in clusters:
+        if str(cluster.get("network", "default")).rpartition("/")[2] != network:
+            continue
+        policy = cluster.get("ipAllocationPolicy") or {}
+        texts = {
+            cluster.get("clusterIpv4Cidr"),
+            cluster.get("servicesIpv4Cidr"),
+            policy.get("clusterIpv4CidrBlock"),
+            policy.get("servicesIpv4CidrBlock"),
+        }
+        found += [(str(cluster.get("name")), IPv4Network(text, strict=False)) for text in texts if text]
+    return found
+
+
+def ranges(spec: GatewaySpec, subnetworks: Iterable[Json], clusters: Iterable[Json]) -> Mapping[str, IPv4Network]:
+    """The range of each proxy-only subnet that has to be made, by region; where nothing is left, none.
+
+    ``subnetworks`` are those of the specification's network, ``clusters`` those of the project. A range that the
+    specification names is given as it is; free ones keep clear of it.
+    """
+    here = list(subnetworks)
+    lacking = [cluster for cluster in spec.targets if active_proxy(here, cluster.region) is None]
+    named = {one.region: one.proxy_subnet for one in lacking if isinstance(one.proxy_subnet, IPv4Network)}
+    free = [cluster.region for cluster in lacking if cluster.region not in named]
+    pods = [block for _, block in pod_ranges(clusters, spec.network.vpc)]
+    return named | dict(proposals(free, [*taken(here), *pods, *named.values()]))
 
 
 def proposals(regions: Sequence[str], occupied: Iterable[IPv4Network]) -> Mapping[str, IPv4Network]:

@@ -6,16 +6,17 @@ reports the policy's metric; what the answers were is told in its detail.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend import catalog
 from backend.clients.answers import Answer, Ask
 from backend.clients.inference import prompt
+from backend.clients.request_logs import RequestLogs
 from backend.engine.events import Action
 from backend.engine.resource import About, Departure, Note, Resource, ResourceId, Step
-from backend.errors import CloudError, PromptError
+from backend.engine.together import together
+from backend.errors import PromptError, Unavailable
 from backend.resources.gateway import GatewayRow
 from backend.resources.keys import kubectl
 from backend.resources.kv_metric import metric_reported
@@ -59,7 +60,7 @@ class Verify(Resource[tuple[Answer, ...]]):
             command=f"{kubectl(self._clients.project, spec.config)} run curly -it --rm --image=curlimages/curl -n "
             f"{spec.pool.namespace} -- curl -sS http://ADDRESS:{spec.gateway.port}/v1/completions "
             f"-H 'Content-Type: application/json' -H 'x-gateway-inference-objective: {spec.objective.name}' "
-            f'-d \'{{"model": "{served_name(spec)}", "prompt": "{TEXT}", "max_tokens": {MAX_TOKENS}}}\'',
+            f'-d \'{{"model": "{spec.model.served_name}", "prompt": "{TEXT}", "max_tokens": {MAX_TOKENS}}}\'',
             permissions=("container.pods.proxy", "container.pods.list", "container.pods.getLogs"),
             departures=(
                 Departure(
@@ -108,11 +109,13 @@ class Verify(Resource[tuple[Answer, ...]]):
                 cause="its forwarding rules are gone or cannot be read",
                 fix="mcig status shows the gateway's conditions",
             )
-        asks = [self._ask(place["region"], place["address"], note) for place in addresses]
-        answers = tuple(await asyncio.gather(*asks))
+        kubes = {cluster.name: self._clients.kube(cluster.name) for cluster in self._spec.targets}
+        logs = RequestLogs(kubes, namespace=self._spec.pool.namespace, app=self._spec.model.name)
+        asks = [self._ask(place["region"], place["address"], logs, note) for place in addresses]
+        answers = await together(*asks)
         if self._spec.balancing.mode is BalancingMode.CUSTOM_METRICS:
-            await asyncio.gather(*(metric_reported(self._spec, one, self._clients, note) for one in self._spec.targets))
-        return answers
+            await together(*(metric_reported(self._spec, one, self._clients, note) for one in self._spec.targets))
+        return tuple(answers)
 
     async def delete(self, note: Note) -> None:
         """Nothing is left behind."""
@@ -121,31 +124,28 @@ class Verify(Resource[tuple[Answer, ...]]):
         """The answers as ``mcig prompt`` gives them."""
         return {"answers": [answer.to_json() for answer in observed]}
 
-    async def _ask(self, region: str, address: str, note: Note) -> Answer:
+    async def _ask(self, region: str, address: str, logs: RequestLogs, note: Note) -> Answer:
         spec, clients = self._spec, self._clients
         look = f"{kubectl(clients.project, spec.config)} describe gateway -n {spec.pool.namespace} {spec.gateway.name}"
         watch = Watch(note, f"an answer from {region}", timeout_s=TIMEOUT_S, look=look)
-        ask = Ask(TEXT, served_name(spec), max_tokens=MAX_TOKENS, objective=spec.objective.name)
+        ask = Ask(TEXT, spec.model.served_name, max_tokens=MAX_TOKENS, objective=spec.objective.name)
 
         async def answered() -> Answer | None:
             try:
                 answer = await prompt(
                     clients.kube(spec.config_cluster),
-                    {cluster.name: clients.kube(cluster.name) for cluster in spec.targets},
+                    logs,
                     ask,
                     namespace=spec.pool.namespace,
-                    app=spec.model.name,
                     region=region,
                     address=address,
                     port=spec.gateway.port,
                     timeout_s=spec.timeout_s,
                 )
             except PromptError as error:
-                told = f"{region}: {error.message}"
-                if isinstance(error.__cause__, CloudError):
-                    watch.unanswered(error.__cause__, told)
-                else:
-                    watch.saw(told)
+                if isinstance(error.__cause__, Unavailable):
+                    raise error.__cause__ from error
+                watch.saw(f"{region}: {error.message}")
                 return None
             if answer.ok:
                 return answer
@@ -159,11 +159,6 @@ class Verify(Resource[tuple[Answer, ...]]):
             return None
 
         return await watch.until(answered)
-
-
-def served_name(spec: GatewaySpec) -> str:
-    """The model to ask for when none is named: the first adapter, else the base model."""
-    return spec.model.adapters[0].name if spec.model.adapters else spec.model.id
 
 
 def verify(spec: GatewaySpec, clients: Clients, gateway: GatewayRow, relay: KubeObjects | None = None) -> Verify:

@@ -12,6 +12,7 @@ from typing import Any
 from backend.errors import InvalidRequest
 
 Parsed = tuple[int, ...]
+TOO_OLD = "older versions do not know the inference gateway's objects"
 
 
 def parse(version: str) -> Parsed:
@@ -27,6 +28,25 @@ def lowest(wanted: str) -> str:
 def satisfies(version: str, wanted: str) -> bool:
     """Say whether a version is at least the wanted one: an exact wish is met by what upgrades have made of it."""
     return parse(version) >= parse(lowest(wanted))
+
+
+def upgrade_command(
+    name: str, region: str, wanted: str, server_config: Mapping[str, Any], channel: str, *, project: str
+) -> str:
+    """What gives a cluster's control plane the wanted version, or the one of its channel that satisfies it."""
+    try:
+        version = resolve(wanted, server_config, channel)
+    except InvalidRequest:
+        version = lowest(wanted)
+    return (
+        f"gcloud container clusters upgrade {name} --master --location={region} --cluster-version={version} "
+        f"--project={project}"
+    )
+
+
+def channel_of(cluster: Mapping[str, Any]) -> str:
+    """Release channel of a cluster, in small letters; empty when it is in none."""
+    return str((cluster.get("releaseChannel") or {}).get("channel", "")).lower()
 
 
 def resolve(wanted: str, server_config: Mapping[str, Any], channel: str) -> str:

@@ -1,6 +1,7 @@
 """One wait: what is seen is told whenever it changes, and remembered for the case that time runs out.
 
-Invariant: a server that does not answer is waited for, one that is not there any more only for seconds.
+Invariant: a server that does not answer is waited for, as on a laptop that wakes up or while a control plane restarts;
+where nothing listens any more, only for as long as such a hindrance lasts.
 """
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ from typing import TypeVar
 
 from backend.engine.poll import Expired, poll
 from backend.engine.resource import Note
-from backend.errors import Busy, CloudError, StepTimeout, Unreachable
+from backend.errors import Busy, RateLimited, StepTimeout, Unavailable, Unreachable
 
 Found = TypeVar("Found")
-
-REFUSED_FOR_S = 5.0
-"""Longest time in which every look is refused before a wait gives up."""
 
 
 class Watch:
@@ -37,38 +35,32 @@ class Watch:
         self._look = look
         self._clock = clock
         self._seen = ""
+        self._silent_since: float | None = None
         self._refused_since: float | None = None
 
     def saw(self, text: str, *, operation: str | None = None) -> None:
         """Tell what is seen now, unless it is what was told last."""
-        self._refused_since = None
-        self._tell(text, operation)
-
-    def unanswered(self, error: CloudError, text: str = "") -> None:
-        """Tell that there was no answer; raises the error once nothing has listened for ``REFUSED_FOR_S``."""
-        if not isinstance(error, Unreachable):
-            self._refused_since = None
-        elif self._refused_since is None:
-            self._refused_since = self._clock()
-        elif self._clock() - self._refused_since >= REFUSED_FOR_S:
-            raise error
-        self._tell(text or f"no answer: {error.cause or error.message}")
-
-    def _tell(self, text: str, operation: str | None = None) -> None:
         if text != self._seen:
             self._seen = text
             self._note(text, operation=operation)
 
-    async def until(self, check: Callable[[], Awaitable[Found | None]]) -> Found:
-        """Look until ``check`` gives something; raises ``StepTimeout`` with what was seen last."""
-        try:
-            return await poll(check, timeout_s=self._timeout_s)
-        except Expired as error:
-            raise StepTimeout(
-                f"{self._what} did not come about within {self._timeout_s / 60:.0f} minutes",
-                cause=f"last seen: {self._seen}" if self._seen else "",
-                fix=f"look with `{self._look}`; then `mcig apply` again goes on waiting",
-            ) from error
+    async def until(self, check: Callable[[], Awaitable[Found | None]], *, patient: bool = True) -> Found:
+        """Look until ``check`` gives something; raises ``StepTimeout`` with what was seen last.
+
+        A look without an answer is told and made again. Who is not ``patient`` has the error once there has been none
+        for longer than it takes to come back.
+        """
+
+        async def answered() -> Found | None:
+            try:
+                found = await check()
+            except (Unavailable, RateLimited) as error:
+                self._unanswered(error, patient)
+                return None
+            self._silent_since = self._refused_since = None
+            return found
+
+        return await self._poll(answered)
 
     async def until_gone(self, look: Callable[[], Awaitable[object | None]], text: str = "") -> None:
         """Look until there is nothing any more; ``text`` is told while there is."""
@@ -92,4 +84,27 @@ class Watch:
                 self.saw(f"waiting for another operation: {busy.message}")
                 return None
 
-        return await self.until(attempt)
+        return await self._poll(attempt)
+
+    async def _poll(self, check: Callable[[], Awaitable[Found | None]]) -> Found:
+        try:
+            return await poll(check, timeout_s=self._timeout_s)
+        except Expired as error:
+            raise StepTimeout(
+                f"{self._what} did not come about within {self._timeout_s / 60:.0f} minutes",
+                cause=f"last seen: {self._seen}" if self._seen else "",
+                fix=f"look with `{self._look}`; then the same command again goes on waiting",
+            ) from error
+
+    def _unanswered(self, error: Unavailable | RateLimited, patient: bool) -> None:
+        now = self._clock()
+        if self._silent_since is None:
+            self._silent_since = now
+        if not isinstance(error, Unreachable):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
+        since = self._refused_since if patient else self._silent_since
+        if since is not None and now - since >= error.patience_s:
+            raise error
+        self.saw(f"no answer: {error.cause or error.message}")

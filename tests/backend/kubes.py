@@ -82,7 +82,7 @@ class FakeClients:
     project: str = "demo-project"
 
     def kube(self, cluster: str) -> Kube:
-        async def missing() -> tuple[str, bytes]:
+        async def missing(anew: bool) -> tuple[str, bytes]:
             raise NotFound(f"cluster {cluster} does not exist")
 
         return self.kubes.get(cluster) or Kube.lazily(missing, token)

@@ -29,9 +29,14 @@ def marked(obj: Object, spec: GatewaySpec) -> Object:
     return obj | {"metadata": meta | {"labels": meta.get("labels", {}) | marks.labels(spec)}}
 
 
+def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """An object's own labels."""
+    return obj.get("metadata", {}).get("labels") or {}
+
+
 def is_ours(obj: Mapping[str, Any], spec: GatewaySpec) -> bool:
     """Whether an object carries this stack's marks."""
-    return marks.ours(spec, obj.get("metadata", {}).get("labels"))
+    return marks.ours(spec, labels_of(obj))
 
 
 def namespace(spec: GatewaySpec) -> Object:

@@ -13,12 +13,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from backend.clients.names import RELAY_CONTAINER, RELAY_POD, RELAY_PORT
 from backend.spec import GatewaySpec
 
 Object = dict[str, Any]
 
-NAME = "mcig-relay"
-PORT = 8080
 LIFETIME_S = 3600
 UPSTREAM_MARGIN_S = 30
 """Seconds that the relay waits beyond the load balancer's own timeout, so that the gateway's answer gets through."""
@@ -39,7 +38,7 @@ def relay_config(spec: GatewaySpec) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": NAME, "namespace": spec.pool.namespace},
+        "metadata": {"name": RELAY_POD, "namespace": spec.pool.namespace},
         "data": {"relay.py": script()},
     }
 
@@ -51,7 +50,7 @@ def relay_pod(spec: GatewaySpec, addresses: Iterable[str]) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": NAME, "namespace": spec.pool.namespace, "annotations": {SCRIPT_DIGEST: digest}},
+        "metadata": {"name": RELAY_POD, "namespace": spec.pool.namespace, "annotations": {SCRIPT_DIGEST: digest}},
         "spec": {
             "restartPolicy": "Never",
             "activeDeadlineSeconds": LIFETIME_S,
@@ -65,23 +64,23 @@ def relay_pod(spec: GatewaySpec, addresses: Iterable[str]) -> Object:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [_container(spec, targets)],
-            "volumes": [{"name": "script", "configMap": {"name": NAME}}],
+            "volumes": [{"name": "script", "configMap": {"name": RELAY_POD}}],
         },
     }
 
 
 def _container(spec: GatewaySpec, targets: str) -> Object:
     return {
-        "name": "relay",
+        "name": RELAY_CONTAINER,
         "image": IMAGE,
         "command": ["python3", "/relay/relay.py"],
         "env": [
-            {"name": "PORT", "value": str(PORT)},
+            {"name": "PORT", "value": str(RELAY_PORT)},
             {"name": "ALLOWED_TARGETS", "value": targets},
             {"name": "UPSTREAM_TIMEOUT_S", "value": str(spec.timeout_s + UPSTREAM_MARGIN_S)},
         ],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1},
+        "ports": [{"name": "http", "containerPort": RELAY_PORT, "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": RELAY_PORT}, "periodSeconds": 1},
         "resources": {
             "requests": {"cpu": "50m", "memory": "64Mi"},
             "limits": {"memory": "128Mi"},

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
+from backend.clients.names import MODEL_SERVER
 from backend.resources.manifests import SECRET_KEY, SECRET_NAME
 from backend.spec import ClusterSpec, GatewaySpec, Provisioning
 
 Object = dict[str, Any]
 
-CONTAINER = "vllm"
 SYNCER_IMAGE = "registry.k8s.io/gateway-api-inference-extension/lora-syncer:v1.1.0-rc.1"
 PRE_STOP_S, GRACE_S = 30, 130
 """Seconds to stay up after being taken out of rotation, and in all for the requests under way to end."""
@@ -105,7 +105,7 @@ def _vllm(spec: GatewaySpec) -> Object:
     health: Object = {"path": "/health", "port": "http", "scheme": "HTTP"}
     token = {"secretKeyRef": {"name": SECRET_NAME, "key": SECRET_KEY}}
     return {
-        "name": CONTAINER,
+        "name": MODEL_SERVER,
         "image": spec.model.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"],

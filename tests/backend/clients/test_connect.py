@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ async def test_an_emulator_that_runs_is_used_and_another_is_started_at_the_pace_
 
     monkeypatch.setattr(control, "start", start)
     monkeypatch.setattr(control, "find", lambda home: instance)
-    monkeypatch.setattr(control, "status", lambda instance: {"speed": 60.0})
+    monkeypatch.setattr(control, "status", lambda instance: {"speed": 60.0, "set_aside": None})
     assert (await connect(spec, project="demo-project", home=tmp_path)).project == "demo-project"
     assert started == []
 
@@ -111,6 +112,29 @@ async def test_without_credentials_the_sign_in_command_is_told(
 
 
 @pytest.mark.usefixtures("no_prefetch")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "was not found"),
+        ("not JSON", "is not a valid json file"),
+        ('{"type": "x"}', "does not have a valid type"),
+    ],
+)
+async def test_a_file_of_credentials_that_cannot_be_used_is_named_with_its_variable(
+    real: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, why: str
+) -> None:
+    file = tmp_path / "key.json"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with pytest.raises(CredentialsError) as caught:
+        await connect(real, project="acme-inference", home=tmp_path)
+    assert f"GOOGLE_APPLICATION_CREDENTIALS names cannot be used: {file}" in caught.value.message
+    assert why in caught.value.cause
+    assert "unset GOOGLE_APPLICATION_CREDENTIALS" in caught.value.fix
+
+
+@pytest.mark.usefixtures("no_prefetch")
 async def test_the_real_cloud_is_reached_at_its_own_addresses(
     real: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +151,25 @@ async def test_the_real_cloud_is_reached_at_its_own_addresses(
     assert (connection.project, asked[0]["quota_project_id"]) == ("acme-inference", "acme-inference")
     assert (connection.endpoints, connection.speed) == ({}, None)
     assert connection.door("us-east4", "10.0.0.9", 80) == "http://10.0.0.9/v1"
+
+
+@pytest.mark.usefixtures("no_prefetch")
+@pytest.mark.parametrize(
+    ("credentials", "account"),
+    [
+        (SimpleNamespace(service_account_email="ci@acme.iam.gserviceaccount.com"), "ci@acme.iam.gserviceaccount.com"),
+        (SimpleNamespace(service_account_email="default"), ""),
+        (SimpleNamespace(account="me@example.com"), "me@example.com"),
+        (SimpleNamespace(), ""),
+    ],
+)
+async def test_whom_credentials_stand_for(
+    credentials: SimpleNamespace, account: str, real: GatewaySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import google.auth
+
+    monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, None))
+    assert (await connect(real, project="acme-inference", home=tmp_path)).account == account
 
 
 async def test_the_api_server_of_an_absent_cluster_is_not_found(clients: Clients) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.clients.connect import Connection
-from backend.clients.failures import Answer, of_answer, operation_failed
+from backend.clients.failures import Refusal, of_refusal, operation_failed
 from backend.errors import (
     AlreadyExists,
     Busy,
@@ -91,6 +91,17 @@ RATE = google(
     status="RESOURCE_EXHAUSTED",
     info={"reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com"},
 )
+COMPUTE_RATE = google(
+    403,
+    "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of service "
+    "'compute.googleapis.com' for consumer 'project_number:415104041262'.",
+    reason="rateLimitExceeded",
+)
+COMPUTE_RATE_OLD = google(
+    403,
+    "Quota exceeded for quota group 'ReadGroup' and limit 'Read requests per 100 seconds' of service "
+    "'compute.googleapis.com' for consumer 'project_number:415104041262'.",
+)
 IN_USE = google(
     400,
     "The subnetwork resource 'projects/p/regions/us-east4/subnetworks/us-east4-subnet' is already being used by "
@@ -135,6 +146,9 @@ COMPUTE_DUPLICATE = google(
         (400, IN_USE, Busy, "apply"),
         (409, google(409, "another operation is in progress", status="ABORTED"), Busy, "apply"),
         (429, RATE, RateLimited, "wait"),
+        (403, COMPUTE_RATE, RateLimited, "wait"),
+        (403, COMPUTE_RATE_OLD, RateLimited, "wait"),
+        (429, "Rate exceeded.", RateLimited, "wait"),
         (400, RANGE, InvalidRequest, "proxy_subnet"),
         (400, google(400, "Invalid value at 'cluster.name'", status="INVALID_ARGUMENT"), InvalidRequest, "value"),
         (403, PERMISSION, PermissionDenied, "container.clusters.create"),
@@ -144,14 +158,15 @@ COMPUTE_DUPLICATE = google(
         (409, DUPLICATE, AlreadyExists, "mcig plan"),
         (409, COMPUTE_DUPLICATE, AlreadyExists, "mcig plan"),
         (409, google(409, "The resource fingerprint changed"), Conflict, "apply"),
-        (503, google(503, "The service is currently unavailable.", status="UNAVAILABLE"), Unavailable, "apply"),
-        (502, "<html>Bad Gateway</html>", Unavailable, "apply"),
+        (503, google(503, "The service is currently unavailable.", status="UNAVAILABLE"), Unavailable, "again"),
+        (502, "<html>Bad Gateway</html>", Unavailable, "again"),
+        (408, "Request Timeout", Unavailable, "again"),
     ],
 )
 def test_a_real_body_becomes_an_error_with_cause_and_fix(
     status: int, body: Any, kind: type[CloudError], fix: str
 ) -> None:
-    error = of_answer(Answer.of(status, body), doing="creating cluster gke-west", connection=CONNECTION)
+    error = of_refusal(Refusal.of(status, body), doing="creating cluster gke-west", connection=CONNECTION)
 
     assert type(error) is kind
     assert str(error).startswith("creating cluster gke-west: ")
@@ -161,7 +176,7 @@ def test_a_real_body_becomes_an_error_with_cause_and_fix(
 
 
 def test_a_disabled_api_is_told_in_one_sentence() -> None:
-    error = of_answer(Answer.of(403, DISABLED), doing="reading", connection=CONNECTION)
+    error = of_refusal(Refusal.of(403, DISABLED), doing="reading", connection=CONNECTION)
 
     assert "https://" not in error.message
     assert error.reason == "SERVICE_DISABLED"

@@ -18,6 +18,7 @@ from backend.clients.connect import emulated
 from backend.clients.container import Container
 from backend.clients.fleet import Fleet
 from backend.clients.google import Google, Service
+from backend.clients.paging import MOST_PAGES
 from backend.clients.services import Services
 from backend.errors import Busy, InvalidRequest, NotFound, RateLimited, Unauthenticated, Unavailable
 
@@ -193,6 +194,13 @@ async def test_all_pages_of_all_regions_are_read(google: Google, cloud: Cloud) -
     assert await Compute(google).subnetworks("other") == []
 
 
+async def test_a_list_without_an_end_is_no_list(google: Google, cloud: Cloud) -> None:
+    cloud.answers = ((200, {"items": {}, "nextPageToken": "more"}) for _ in range(MOST_PAGES))
+
+    with pytest.raises(Unavailable, match="does not end within"):
+        await Compute(google).subnetworks("default")
+
+
 async def test_a_field_that_google_does_not_have_is_found_before_it_is_sent(google: Google, cloud: Cloud) -> None:
     from google.protobuf.json_format import ParseError
 
@@ -249,7 +257,7 @@ async def test_an_answer_of_something_in_between_is_told_as_such(google: Google,
     assert "sign-in page" in caught.value.cause
 
     cloud.say(*[(502, "<html><h1>Bad Gateway</h1></html>")] * 3)
-    with pytest.raises(Unavailable, match="listing clusters: 502 Bad Gateway$"):
+    with pytest.raises(Unavailable, match=r"listing clusters: 502 Bad Gateway$"):
         await Container(google).clusters()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backend.clients.answers import Answer, Ask, ServedBy
 from backend.clients.inference import prompt
 from backend.clients.kube import Kube
-from backend.clients.request_logs import served_by
+from backend.clients.request_logs import RequestLogs
 from backend.clients.sse import Events
 from backend.errors import PromptError
 from tests.backend.kubes import stub_server, token
@@ -41,7 +41,6 @@ class Cluster:
     def __init__(self, *pieces: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.pieces, self.status = pieces, status
         self.headers = RELAYED if headers is None else headers
-        self.served = True
         self.asked: Json = {}
         self.path = ""
         self.sent_headers: Mapping[str, str] = {}
@@ -50,12 +49,14 @@ class Cluster:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/pods"):
             assert request.query["labelSelector"] == "app=llama"
-            return web.json_response({"items": [{"metadata": {"name": name}} for name in ("llama-a", "llama-b")]})
+            running = {"phase": "Running"}
+            pods = [{"metadata": {"name": name}, "status": running} for name in ("llama-a", "llama-b")]
+            return web.json_response({"items": pods})
         if request.path.endswith("/llama-a/log"):
             return web.json_response({"reason": "BadRequest", "message": "is waiting to start"}, status=400)
         if request.path.endswith("/llama-b/log"):
             line = f"INFO Received request cmpl-{self.sent_headers.get('X-Request-Id')}-0: prompt: ..."
-            return web.Response(text=line if self.served else "INFO nothing")
+            return web.Response(text=line)
         self.path, self.asked, self.sent_headers = request.path, await request.json(), request.headers
         response = web.StreamResponse(status=self.status, headers={"Content-Type": "text/event-stream", **self.headers})
         if self.break_off:
@@ -79,18 +80,19 @@ async def kube_of(cluster: Cluster) -> AsyncIterator[Kube]:
             await kube.close()
 
 
-async def ask(cluster: Cluster, on_token: Callable[[str], None] | None = None, **changes: Any) -> Answer:
+async def ask(
+    cluster: Cluster, on_token: Callable[[str], None] | None = None, *, timeout_s: float = 5, **changes: Any
+) -> Answer:
     async with kube_of(cluster) as kube:
         return await prompt(
             kube,
-            {"gke-west": kube},
+            RequestLogs({"gke-west": kube}, namespace="default", app="llama"),
             Ask(**{"text": "Hello?", "model": "llama", **changes}),
             namespace="default",
-            app="llama",
             region="europe-west3",
             address="10.0.0.7",
             port=80,
-            timeout_s=5,
+            timeout_s=timeout_s,
             on_token=on_token,
         )
 
@@ -177,32 +179,24 @@ async def test_a_stream_that_breaks_off_keeps_what_came() -> None:
     cluster.break_off = True
     answer = await ask(cluster)
     assert answer.text == "Good"
-    assert "broke off" in answer.error
-    assert not answer.ok
+    assert answer.error.startswith("it broke off after ")
+    assert answer.error.endswith(" s, in the middle")
+    assert (answer.ok, answer.timed_out) == (False, False)
+
+
+async def test_an_answer_that_the_gateway_gives_up_says_so() -> None:
+    cluster = Cluster()
+    cluster.break_off = True
+    answer = await ask(cluster, timeout_s=0)
+    assert answer.error.endswith("before its first word")
+    assert answer.timed_out
+    assert (await ask(Cluster(b"upstream request timeout", status=504))).timed_out
 
 
 async def test_an_answer_that_is_not_streamed_is_read_too() -> None:
     said = json.dumps({"choices": [{"text": "Good day"}], "usage": {"prompt_tokens": 1}}).encode()
     answer = await ask(Cluster(said, headers={**RELAYED, "Content-Type": "application/json"}))
     assert (answer.text, answer.usage) == ("Good day", {"prompt_tokens": 1})
-
-
-async def test_a_request_in_no_log_is_unknown_with_a_reason() -> None:
-    cluster = Cluster()
-    cluster.served = False
-    async with kube_of(cluster) as kube:
-        found = await served_by({"gke-west": kube}, "abc", namespace="default", app="llama", since_s=1, patience_s=0)
-    assert found == (None, "no model server has logged the request id")
-
-
-async def test_a_cluster_that_cannot_be_asked_is_the_reason(unused_tcp_port: int) -> None:
-    kube = Kube(f"http://127.0.0.1:{unused_tcp_port}", b"", token, cluster="gke-east")
-    served, reason = await served_by(
-        {"gke-east": kube}, "abc", namespace="default", app="llama", since_s=1, patience_s=0
-    )
-    await kube.close()
-    assert served is None
-    assert "gke-east" in reason
 
 
 @given(st.data())

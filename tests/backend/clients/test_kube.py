@@ -109,10 +109,11 @@ async def test_a_wrong_token_is_told_as_such(cluster: KubeCluster) -> None:
     async def wrong() -> str:
         return "wrong"
 
-    kube = Kube(f"https://{cluster.endpoint}", cluster.ca_pem, wrong)
+    kube = Kube(f"https://{cluster.endpoint}", cluster.ca_pem, wrong, cluster="gke-west")
     try:
         with pytest.raises(Unauthenticated) as caught:
             await kube.list(NAMESPACE)
+        assert caught.value.cluster == "gke-west"
         assert "gcloud auth" in caught.value.fix
     finally:
         await kube.close()
@@ -129,10 +130,11 @@ async def test_a_server_of_another_authority_is_not_talked_to(cluster: KubeClust
 
 
 async def test_nobody_listening_is_unavailable(unused_tcp_port: int) -> None:
-    kube = Kube(f"http://127.0.0.1:{unused_tcp_port}", b"", token)
+    kube = Kube(f"http://127.0.0.1:{unused_tcp_port}", b"", token, cluster="gke-west")
     try:
         with pytest.raises(Unavailable) as caught:
             await kube.get(POD, "default", "x")
+        assert caught.value.cluster == "gke-west"
         assert caught.value.cause
         assert caught.value.fix
     finally:
@@ -152,7 +154,7 @@ async def test_a_proxy_of_the_environment_is_not_used_on_loopback(
 async def test_a_server_that_is_not_found_is_looked_for_again(cluster: KubeCluster) -> None:
     answers: Iterator[Any] = iter([NotFound("not yet"), (f"https://{cluster.endpoint}", cluster.ca_pem)])
 
-    async def locate() -> tuple[str, bytes]:
+    async def locate(anew: bool) -> tuple[str, bytes]:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
@@ -302,6 +304,7 @@ async def test_logs_are_asked_for_by_the_second() -> None:
         kube = Kube(url, b"", token)
         log = await kube.logs("default", "one", "vllm", 1.2)
         assert log == "/api/v1/namespaces/default/pods/one/log {'container': 'vllm', 'sinceSeconds': '2'}"
+        assert "'limitBytes': '7'" in await kube.logs("default", "one", "vllm", 1, most_bytes=7)
         assert await kube.logs("default", "gone", "vllm", 0.1) == ""
         await kube.close()
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from backend.clients import kube_exec
 from backend.clients.answers import Ask
 from backend.clients.inference import prompt
 from backend.clients.kube import Kube
 from backend.clients.kube_exec import ask_relay, run
-from backend.clients.request_logs import served_by
+from backend.clients.request_logs import RequestLogs
 from backend.emulator.kube.cluster import KubeCluster
 from backend.emulator.kube.managed import ClusterFeatures
 from backend.emulator.serving.kubelet import Kubelet
@@ -30,6 +31,8 @@ Json = dict[str, Any]
 
 class World:
     """A world with one cluster, a kubelet, and a VPC in which one server answers every address."""
+
+    hub = None
 
     def __init__(self, home: Path, vpc: str) -> None:
         self.home, self.token, self.gateway = home, TOKEN, self
@@ -61,6 +64,13 @@ async def model(request: web.Request) -> web.StreamResponse:
     assert request.host == ADDRESS
     if request.path == "/refused":
         return web.json_response({"error": {"message": "no such model"}}, status=404)
+    if request.path == "/cut":
+        response = web.StreamResponse(headers={"Content-Length": "400"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.close()
+        return response
     assert (await request.json())["prompt"] == "ça va?"
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
@@ -113,10 +123,9 @@ async def relayed(tmp_path: Path, spec: GatewaySpec) -> AsyncIterator[Relayed]:
 async def asked(relayed: Relayed) -> Any:
     return await prompt(
         relayed.kube,
-        {},
+        RequestLogs({}, namespace="default", app="llama"),
         Ask("ça va?", "llama"),
         namespace="default",
-        app="llama",
         region="here",
         address=ADDRESS,
         port=80,
@@ -125,11 +134,8 @@ async def asked(relayed: Relayed) -> Any:
 
 
 async def test_a_prompt_goes_by_a_command_where_the_proxy_is_forbidden(
-    relayed: Relayed, monkeypatch: pytest.MonkeyPatch
+    relayed: Relayed,
 ) -> None:
-    defaults = served_by.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "patience_s", 0.0)
     by_proxy = await asked(relayed)
     relayed.world.denied.add("container.pods.proxy")
     by_command = await asked(relayed)
@@ -144,11 +150,38 @@ async def test_a_prompt_goes_by_a_command_where_the_proxy_is_forbidden(
 async def test_a_refusal_passes_with_its_status(relayed: Relayed) -> None:
     path = f"to/{ADDRESS}:80/refused"
     async with ask_relay(
-        relayed.kube, "default", "mcig-relay", path, body={}, headers={"X-Request-Id": "1"}, silence_s=5.0
+        relayed.kube, "default", path, body={}, headers={"X-Request-Id": "1"}, silence_s=5.0
     ) as answer:
         assert answer.status == 404
         assert "x-mcig-relay-ttfb-ms" in answer.headers
         assert b"no such model" in await answer.read()
+
+
+async def test_an_answer_that_is_shorter_than_it_said_is_broken_off(relayed: Relayed) -> None:
+    path = f"to/{ADDRESS}:80/cut"
+    async with ask_relay(relayed.kube, "default", path, body={}, headers={}, silence_s=5.0) as answer:
+        with pytest.raises(Unavailable) as broken:
+            assert [chunk async for chunk in answer.chunks()] == [b"half"]
+    assert "the answer broke off" in str(broken.value.cause)
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        ("", "it is empty"),
+        ("WARNING: no locale\n{}", "the relay began with 'WARNING: no locale'"),
+        ('{"status": "?"}\n', 'the relay began with \'{"status": "?"}\''),
+        ("[]\n", "the relay began with '[]'"),
+    ],
+)
+async def test_what_is_no_answer_of_the_relay_is_an_error(
+    relayed: Relayed, monkeypatch: pytest.MonkeyPatch, written: str, cause: str
+) -> None:
+    relayed.world.denied.add("container.pods.proxy")
+    monkeypatch.setattr(kube_exec, "ASK", ("python3", "-c", f"print({written!r}, end='')"))
+    with pytest.raises(PromptError) as broken:
+        await asked(relayed)
+    assert broken.value.cause == cause
 
 
 async def test_a_command_that_fails_is_an_answer_that_breaks_off(relayed: Relayed) -> None:

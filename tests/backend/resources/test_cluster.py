@@ -313,16 +313,21 @@ async def test_the_documents_own_cluster_gets_what_it_lacks_and_stays(session: S
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
-    [({"network": "other"}, "VPC network other"), ({"currentMasterVersion": "1.33.5-gke.1"}, "GKE 1.33.5-gke.1")],
+    ("changes", "text", "fix"),
+    [
+        ({"network": "other"}, "VPC network other", "another name"),
+        ({"currentMasterVersion": "1.33.5-gke.1"}, "GKE 1.33.5-gke.1", "--cluster-version=1.34.1-gke.1829001"),
+    ],
 )
 async def test_what_cannot_be_changed_is_refused_with_the_way_out(
-    spec: GatewaySpec,
-    clients: Clients,
+    session: Session,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
     text: str,
+    fix: str,
 ) -> None:
+    spec, clients = session.spec, session.clients
+
     async def seen(region: str, name: str) -> dict[str, Any]:
         return existing(spec, **changes)
 
@@ -330,7 +335,8 @@ async def test_what_cannot_be_changed_is_refused_with_the_way_out(
     row = GkeCluster(spec, spec.clusters[0], clients)
     with pytest.raises(InvalidRequest, match=text) as caught:
         await row.apply(row.diff(existing(spec, **changes)), silent)
-    assert caught.value.fix
+    assert fix in caught.value.fix
+    assert "mcig doctor" in row.diff(existing(spec, **changes)).reason
 
 
 async def test_another_machine_in_the_pool_is_refused(session: Session) -> None:

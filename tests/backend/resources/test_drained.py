@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from backend.clients.kube import Kube
+from backend.drill_mark import UNTIL
 from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action
-from backend.resources.drained import MANAGER, UNTIL, BackendPolicyRow, drained, policy_key, restored, until
+from backend.resources.drained import MANAGER, BackendPolicyRow, drained, policy_key, restored, until
 from backend.resources.gateway import backend_policy
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, Json, Notes, api_server, client_of

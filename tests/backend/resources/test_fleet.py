@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from backend.clients import Clients
+from backend.clients.names import INGRESS_FEATURE
 from backend.engine.events import Verb
 from backend.errors import AlreadyExists, Conflict
 from backend.resources import marks
 from backend.resources.cluster import GkeCluster
 from backend.resources.fleet import Membership, in_words, linked
-from backend.resources.fleet_ingress import FEATURE, FleetIngress, Ingress, same_membership
+from backend.resources.fleet_ingress import FleetIngress, Ingress, same_membership
 from backend.resources.services import WANTED
 from backend.spec import GatewaySpec
 from tests.backend.resources.rows import Session, make_node_account, silent
@@ -86,8 +87,8 @@ async def register(clients: Clients, name: str, link: str) -> None:
 
 
 async def enable(clients: Clients, membership: str) -> None:
-    body = {"spec": {FEATURE: {"configMembership": clients.fleet.membership_name(membership)}}}
-    operation = await clients.fleet.create_feature(FEATURE, body)
+    body = {"spec": {INGRESS_FEATURE: {"configMembership": clients.fleet.membership_name(membership)}}}
+    operation = await clients.fleet.create_feature(INGRESS_FEATURE, body)
     assert (await clients.fleet.operation(operation["name"]))["done"]
 
 
@@ -169,9 +170,9 @@ async def test_another_config_cluster_is_never_changed(session: Session) -> None
     with pytest.raises(Conflict, match="global/theirs, not global/gke-west") as caught:
         await row.apply(step, silent)
     assert "fleet ingress update --config-membership=" in caught.value.fix
-    feature = await session.clients.fleet.feature(FEATURE)
+    feature = await session.clients.fleet.feature(INGRESS_FEATURE)
     assert feature is not None
-    assert feature["spec"][FEATURE]["configMembership"].endswith("/theirs")
+    assert feature["spec"][INGRESS_FEATURE]["configMembership"].endswith("/theirs")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_a_feature_is_taken_as_far_as_it_is(
     spec: GatewaySpec, clients: Clients, feature: dict[str, Any], action: str
 ) -> None:
     name = clients.fleet.membership_name("gke-west")
-    seen = Ingress({"spec": {FEATURE: {"configMembership": name}}, **feature}, name)
+    seen = Ingress({"spec": {INGRESS_FEATURE: {"configMembership": name}}, **feature}, name)
 
     assert FleetIngress(spec, clients).diff(seen).action == action
 

@@ -11,13 +11,14 @@ import pytest
 from backend.clients import Clients
 from backend.clients.connect import Connection
 from backend.clients.kinds import GATEWAY
+from backend.clients.names import INGRESS_FEATURE
 from backend.emulator.server import Emulator
 from backend.engine.events import Verb
-from backend.errors import Unavailable
+from backend.errors import Conflict, Unavailable
 from backend.resources import cluster_shape, leftovers, marks
 from backend.resources.cluster import ADOPTED, GkeCluster
 from backend.resources.fleet import Membership
-from backend.resources.fleet_ingress import FEATURE, FleetIngress
+from backend.resources.fleet_ingress import FleetIngress
 from backend.resources.iam import NodeAccount
 from backend.resources.network import ProxySubnet
 from backend.resources.services import KEPT, WANTED, EnabledServices
@@ -50,8 +51,8 @@ async def make_cluster(clients: Clients, region: str, name: str, **fields: Any) 
 
 async def enable(clients: Clients, membership: str, **fields: Any) -> None:
     """Turn the fleet's controller on with a config cluster."""
-    body = {"spec": {FEATURE: {"configMembership": membership}}} | fields
-    operation = await clients.fleet.create_feature(FEATURE, body)
+    body = {"spec": {INGRESS_FEATURE: {"configMembership": membership}}} | fields
+    operation = await clients.fleet.create_feature(INGRESS_FEATURE, body)
     assert (await clients.fleet.operation(operation["name"]))["done"]
 
 
@@ -102,7 +103,7 @@ async def test_a_controller_that_points_at_another_cluster_is_refused_and_nothin
     await make_cluster(clients, "us-central1", "theirs")
     theirs = register(emulator, "us-central1/theirs", "projects/demo-project/locations/us-central1/clusters/theirs")
     await enable(clients, theirs)
-    before = foreign(emulator, lambda key: "theirs" in key or FEATURE in key)
+    before = foreign(emulator, lambda key: "theirs" in key or INGRESS_FEATURE in key)
 
     action, reason = (await session.actions())["fleet-ingress"]
     result = await session.run()
@@ -114,7 +115,7 @@ async def test_a_controller_that_points_at_another_cluster_is_refused_and_nothin
     assert "config cluster is us-central1/theirs, not global/gke-west" in error.message
     assert "fleet ingress update --config-membership=" in error.fix
     await session.run(Verb.DESTROY)
-    assert foreign(emulator, lambda key: "theirs" in key or FEATURE in key) == before
+    assert foreign(emulator, lambda key: "theirs" in key or INGRESS_FEATURE in key) == before
 
 
 async def test_a_controller_that_serves_another_gateway_stays(session: Session, emulator: Emulator) -> None:
@@ -243,7 +244,7 @@ async def test_another_stack_adopts_the_subnet_and_leaves_it(session: Session, c
     row = ProxySubnet(other, other.clusters[0], session.clients)
     seen = await row.observe()
 
-    assert row.diff(seen).reason.startswith("adopted: europe-west3-subnet")
+    assert row.diff(seen).reason.startswith("adopted from the stack two-regions: europe-west3-subnet")
     assert row.removal(seen).action == "no-op"
 
 
@@ -396,6 +397,23 @@ async def test_an_adopted_cluster_stays_with_what_it_costs_and_goes_only_when_as
     assert membership.removal({"name": "theirs", "labels": {}}).action == "delete"
     await greedy.delete(silent)
     assert emulator.world.tables["clusters"] == {}
+
+
+async def test_another_stacks_cluster_is_not_changed_and_stays_whatever_is_asked_for(session: Session) -> None:
+    await make_cluster(session.clients, "europe-west3", "gke-west", resourceLabels=OTHERS)
+    cluster, greed = session.spec.clusters[0], Teardown(shared=True, adopted=True)
+    row = GkeCluster(session.spec, cluster, session.clients, greed)
+    seen = await row.observe()
+    step = row.diff(seen)
+
+    assert (step.action, step.reason) == ("update", marks.refused("another"))
+    with pytest.raises(Conflict, match="cluster gke-west belongs to the stack another"):
+        await row.apply(step, silent)
+    assert await row.observe() == seen
+    left = row.removal(seen)
+    assert (left.action, left.reason) == ("no-op", "made for the stack another: left; `mcig destroy another` takes it")
+    membership = Membership(session.spec, cluster, session.clients, greed)
+    assert membership.removal({"name": "theirs", "labels": OTHERS}).reason == "made for the stack another: left"
 
 
 async def test_the_nodes_account_stays_while_a_pool_that_stays_runs_as_it(session: Session, emulator: Emulator) -> None:

@@ -10,7 +10,7 @@ from backend.clients.kinds import GATEWAY, HTTP_ROUTE
 from backend.clients.kube import Kube
 from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action
-from backend.errors import PermissionDenied
+from backend.errors import PermissionDenied, RateLimited
 from backend.resources.gateway import (
     GatewayRow,
     addresses_of,
@@ -155,6 +155,20 @@ async def test_without_leave_to_read_rules_no_region_is_guessed(
     seen = await row.observe()
     assert seen is not None
     assert row.detail(seen) == {"addresses": []}
+
+
+async def test_rules_that_cannot_be_read_just_now_are_no_drift(
+    spec: GatewaySpec, kube: Kube, cluster: KubeCluster
+) -> None:
+    class Hurried(FakeCompute):
+        async def list_global_forwarding_rules(self) -> list[Json]:
+            raise RateLimited("too many requests")
+
+    row = row_of(spec, kube, Hurried())
+    await row.apply(row.create(), Notes())
+    become_ready(spec, cluster)
+    with pytest.raises(RateLimited):
+        await row.observe()
 
 
 async def test_deleting_waits_until_the_load_balancer_is_taken_down(

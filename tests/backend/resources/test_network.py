@@ -14,13 +14,13 @@ from backend.engine.events import Verb
 from backend.errors import AlreadyExists, InvalidRequest, OperationFailed
 from backend.resources import marks
 from backend.resources.network import Proxies, ProxySubnet
-from backend.resources.subnets import active_proxy, proposals, taken
+from backend.resources.subnets import active_proxy, proposals, ranges, taken
 from backend.spec import GatewaySpec
 from tests.backend.resources.rows import Session, silent, with_cluster
 
 PODS = IPv4Network("10.0.0.0/8")
 REGIONS = ("europe-west3", "us-east4", "asia-east1", "us-west1")
-ranges = st.builds(
+blocks = st.builds(
     lambda address, prefix: IPv4Network((address, prefix), strict=False),
     st.one_of(
         st.integers(int(IPv4Network("192.168.0.0/16")[0]), int(IPv4Network("192.168.0.0/16")[-1])),
@@ -31,7 +31,7 @@ ranges = st.builds(
 )
 
 
-@given(occupied=st.lists(ranges, max_size=12), regions=st.permutations(REGIONS))
+@given(occupied=st.lists(blocks, max_size=12), regions=st.permutations(REGIONS))
 def test_proposals_are_free_private_and_apart(occupied: list[IPv4Network], regions: list[str]) -> None:
     found = proposals(regions, occupied)
 
@@ -45,7 +45,7 @@ def test_proposals_are_free_private_and_apart(occupied: list[IPv4Network], regio
         assert not any(network.overlaps(other) for other in [*occupied, *chosen[:position]])
 
 
-@given(occupied=st.lists(ranges, max_size=12), first=st.integers(0, len(REGIONS) - 1))
+@given(occupied=st.lists(blocks, max_size=12), first=st.integers(0, len(REGIONS) - 1))
 def test_proposals_do_not_depend_on_who_comes_first(occupied: list[IPv4Network], first: int) -> None:
     together = proposals(REGIONS, occupied)
     early = REGIONS[first]
@@ -59,6 +59,14 @@ def test_proposals_do_not_depend_on_who_comes_first(occupied: list[IPv4Network],
 
 def test_nothing_is_proposed_where_nothing_is_free() -> None:
     assert proposals(["us-east4"], [IPv4Network("192.168.0.0/16"), IPv4Network("172.16.0.0/12")]) == {}
+
+
+def test_ranges_keep_clear_of_pods_that_no_subnetwork_shows(spec: GatewaySpec) -> None:
+    """A cluster that is not VPC-native holds its Pods' range by routes."""
+    routes = {"name": "old", "network": "default", "clusterIpv4Cidr": "192.168.128.0/17"}
+    elsewhere = {"name": "far", "network": "other", "clusterIpv4Cidr": "192.168.0.0/17"}
+    found = ranges(spec, [], [routes, elsewhere])
+    assert [str(block) for block in found.values()] == ["192.168.126.0/23", "192.168.124.0/23"]
 
 
 def test_primary_and_secondary_ranges_are_taken() -> None:

@@ -198,7 +198,7 @@ async def test_the_wait_ends_with_the_import(spec: GatewaySpec, kubes: Kubes) ->
     step = row.diff(await row.observe())
     assert [change.field for change in step.changes] == ["GCPInferencePoolImport"]
     await kubes["gke-west"].apply(imported(spec), manager="gke")
-    assert await row.wait(Notes()) == Exported(by_mcig=True, imported=True)
+    assert await row.wait(Notes()) == Exported(ours=True, imported=True)
     assert row.diff(await row.observe()).action is Action.NO_OP
 
 

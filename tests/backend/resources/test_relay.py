@@ -16,10 +16,11 @@ from aiohttp import web
 
 from backend.clients.kinds import POD
 from backend.clients.kube import Kube
+from backend.clients.names import RELAY_POD
 from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action
 from backend.errors import Conflict, NotFound
-from backend.resources.manifests.relay import NAME, script
+from backend.resources.manifests.relay import script
 from backend.resources.relay import Relay, relay
 from backend.spec import GatewaySpec
 from tests.backend.kubes import FakeClients, Handler, Notes, api_server, client_of, stub_server
@@ -168,6 +169,46 @@ async def test_an_address_that_does_not_answer_is_a_bad_gateway(tmp_path: Path, 
         assert target in (await answer.json())["error"]
 
 
+@pytest.mark.parametrize("length", [{}, {"Content-Length": "400"}])
+@pytest.mark.parametrize("pieces", [(), (b"data: one\n\n",)])
+async def test_an_answer_that_breaks_off_is_passed_back_as_far_as_it_came(
+    tmp_path: Path, pieces: tuple[bytes, ...], length: dict[str, str]
+) -> None:
+    async def model(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **length})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with relayed(tmp_path, model) as (session, root, _), session.post(f"{root}/v1/completions") as answer:
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
+        assert "x-mcig-relay-error" not in answer.headers
+        came = b""
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async for piece in answer.content.iter_any():
+                came += piece
+        assert came == b"".join(pieces)
+
+
+async def test_what_does_not_speak_http_is_a_bad_gateway(tmp_path: Path) -> None:
+    async def gibberish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"what?\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(gibberish, "127.0.0.1", 0) as server:
+        target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with (
+            running_relay(tmp_path, target) as url,
+            aiohttp.ClientSession(url) as session,
+            session.get(f"/to/{target}/v1/models") as answer,
+        ):
+            assert (answer.status, answer.headers["x-mcig-relay-error"]) == (502, "1")
+
+
 async def test_an_address_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         target = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -237,11 +278,11 @@ def give_addresses(spec: GatewaySpec, cluster: KubeCluster, *addresses: str) -> 
 
 def pod_says(cluster: KubeCluster, phase: str, *, ready: str = "True") -> None:
     status = {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}
-    cluster.store.set_status("/pods", "default", NAME, status, manager="kubelet")
+    cluster.store.set_status("/pods", "default", RELAY_POD, status, manager="kubelet")
 
 
 async def targets_and_uid(kube: Kube) -> tuple[str, str]:
-    pod = await kube.get(POD, "default", NAME)
+    pod = await kube.get(POD, "default", RELAY_POD)
     assert pod is not None
     env = {item["name"]: item["value"] for item in pod["spec"]["containers"][0]["env"]}
     return env["ALLOWED_TARGETS"], pod["metadata"]["uid"]
@@ -264,7 +305,7 @@ async def test_a_relay_that_has_ended_is_replaced(row: Relay, kube: Kube, cluste
     _, before = await targets_and_uid(kube)
     pod_says(cluster, phase, ready="False")
     step = row.diff(await row.observe())
-    assert [(change.field, change.before) for change in step.changes] == [(f"Pod/{NAME}", "absent")]
+    assert [(change.field, change.before) for change in step.changes] == [(f"Pod/{RELAY_POD}", "absent")]
     await row.apply(step, Notes())
     assert (await targets_and_uid(kube))[1] != before
 
@@ -286,9 +327,24 @@ async def test_other_addresses_take_another_pod(
 
 async def test_somebody_elses_pod_of_that_name_is_not_taken(row: Relay, kube: Kube, spec: GatewaySpec) -> None:
     theirs = next(obj for key, obj in row.wanted.items() if key == row.pod_key)
-    await kube.apply(theirs | {"metadata": {"name": NAME, "namespace": "default"}}, manager="kubectl")
+    await kube.apply(theirs | {"metadata": {"name": RELAY_POD, "namespace": "default"}}, manager="kubectl")
     with pytest.raises(Conflict, match="belongs to something else"):
         await row.apply(row.create(), Notes())
+
+
+async def test_another_stacks_relay_to_the_same_addresses_is_used_as_it_is(
+    row: Relay, kube: Kube, cluster: KubeCluster, spec: GatewaySpec
+) -> None:
+    await row.apply(row.create(), Notes())
+    pod_says(cluster, "Running")
+    before = [await kube.get(key.kind, key.namespace, key.name) for key in row.wanted]
+    other = GatewaySpec.model_validate(spec.to_data() | {"name": "other"})
+    theirs = relay(other, FakeClients({"gke-west": kube}).as_clients())
+
+    await theirs.apply(theirs.create(), Notes())
+    await theirs.delete(Notes())
+
+    assert [await kube.get(key.kind, key.namespace, key.name) for key in row.wanted] == before
 
 
 async def test_a_gateway_without_an_address_cannot_be_relayed_to(

@@ -11,7 +11,7 @@ from backend.clients.kinds import NAMESPACE, SECRET
 from backend.clients.kube import Kube
 from backend.emulator.kube.cluster import KubeCluster
 from backend.engine.events import Action, Failure
-from backend.errors import OperationFailed, UsageError
+from backend.errors import Conflict, OperationFailed, UsageError
 from backend.resources.secret import HfTokenSecret, hf_token_secret
 from backend.resources.serving import ModelServers, model_server
 from backend.spec import GatewaySpec
@@ -97,6 +97,18 @@ async def test_a_secret_without_the_key_gets_it_and_stays_theirs(spec: GatewaySp
     assert seen is not None
     assert set(seen["data"]) == {"other", "token"}
     assert row.removal(seen).action is Action.NO_OP
+
+
+async def test_another_stacks_secret_is_used_and_never_changed(spec: GatewaySpec, kube: Kube) -> None:
+    other = GatewaySpec.model_validate(spec.to_data() | {"name": "other"})
+    assert await make(secret_row(other, kube)) is Action.CREATE
+    row = secret_row(spec, kube)
+    seen = await row.observe()
+    assert (row.diff(seen).action, row.diff(seen).reason) == (Action.NO_OP, "adopted from the stack other")
+    assert row.removal(seen).reason == "made for the stack other: left"
+    with pytest.raises(Conflict, match="belongs to the stack other"):
+        await row.apply(row.create(), Notes())
+    assert await row.observe() == seen
 
 
 async def test_no_token_says_where_to_get_one(spec: GatewaySpec, kube: Kube) -> None:

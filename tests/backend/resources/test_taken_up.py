@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from backend.clients import Clients
+from backend.clients.names import INGRESS_FEATURE
 from backend.emulator.google import operations
 from backend.errors import OperationFailed
-from backend.resources.fleet_ingress import FEATURE
 from backend.resources.network import ProxySubnet
 from backend.resources.sharing import Teardown
 from backend.spec import GatewaySpec
@@ -42,7 +42,7 @@ async def delete_membership(clients: Clients) -> Any:
 
 
 async def delete_feature(clients: Clients) -> Any:
-    return await clients.fleet.delete_feature(FEATURE)
+    return await clients.fleet.delete_feature(INGRESS_FEATURE)
 
 
 async def disable_service(clients: Clients) -> Any:

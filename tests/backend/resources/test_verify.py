@@ -1,5 +1,6 @@
 """The final check: an answer through every address, patience with what is not ready, none with what is refused."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from backend.errors import PromptError
 from backend.resources import verify as module
 from backend.resources.gateway import GatewayRow
 from backend.resources.objects import Seen
-from backend.resources.verify import Verify, served_name, verify
+from backend.resources.verify import Verify, verify
 from backend.spec import ClusterSpec, GatewaySpec
 from tests.backend.kubes import FakeClients, Notes
 
@@ -122,6 +123,23 @@ async def test_a_refusal_ends_it_with_the_servers_words(spec: GatewaySpec, monke
     assert caught.value.fix
 
 
+@pytest.mark.usefixtures("instantly")
+async def test_no_address_is_asked_any_more_after_a_refusal(spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    late, refusing = Gateway((503, "not yet")), Gateway((503, "not yet"), (400, "max_tokens is too large"))
+
+    async def prompt(*asked: Any, address: str, **more: Any) -> Answer:
+        await asyncio.sleep(0)
+        return await (refusing if address == "10.156.0.7" else late)(*asked, address=address, **more)
+
+    monkeypatch.setattr(module, "prompt", prompt)
+    with pytest.raises(PromptError, match="answered 400"):
+        await row_of(spec).wait(Notes())
+    asked = len(late.asked)
+    assert asked
+    await asyncio.sleep(0.01)
+    assert len(late.asked) == asked
+
+
 async def test_a_region_without_an_address_fails(spec: GatewaySpec) -> None:
     with pytest.raises(PromptError, match="no address in us-east4"):
         await row_of(spec, {"10.156.0.7": "europe-west3"}).wait(Notes())
@@ -132,9 +150,3 @@ async def test_it_leaves_nothing_and_has_nothing_to_delete(spec: GatewaySpec) ->
     assert await row.observe() is None
     assert row.removal(None).action is Action.NO_OP
     assert row.only_after_change
-
-
-def test_without_adapters_the_base_model_is_asked(spec: GatewaySpec) -> None:
-    data = spec.to_data()
-    data["model"]["adapters"] = []
-    assert served_name(GatewaySpec.model_validate(data)) == spec.model.id

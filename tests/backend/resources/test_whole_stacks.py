@@ -73,37 +73,7 @@ async def test_a_config_cluster_that_serves_nothing_holds_the_gateway(
         await clients.close()
 
 
-async def test_without_the_agents_grant_no_gateway_would_be_programmed(
-    small: GatewaySpec, clients: Clients, emulator: Emulator
-) -> None:
-    await carry_out(small, clients)
-    iam = emulator.world.tables["iam"]
-    member = next(iter(iam["agents"]))
-
-    await clients.projects.revoke(f"serviceAccount:{member}", ["roles/container.admin"])
-
-    assert changes(await made_plan(small, clients))["iam/mci-agent"] == "create"
-
-
-async def test_a_greedy_destroy_leaves_nothing_but_the_basic_apis(
-    small: GatewaySpec, clients: Clients, emulator: Emulator
-) -> None:
-    await carry_out(small, clients)
-    last = await carry_out(small, clients, Verb.DESTROY, Teardown(shared=True))
-
-    order = [step.resource for step in last.finished]
-    assert order.index("gateway") < order.index("export@gke-west") < order.index("iam/mci-agent")
-    assert order.index("iam/mci-agent") < order.index("fleet-ingress") < order.index("membership/gke-west")
-    assert order.index("membership/gke-west") < order.index("cluster/gke-west") < order.index("iam/node-sa")
-    assert order.index("cluster/gke-west") < order.index("subnet/europe-west3")
-    bindings = emulator.world.tables["iam"]["bindings"]
-    assert bindings == [{"role": "roles/owner", "members": ["user:rehearsal@example.com"]}]
-    enabled = await clients.services.enabled()
-    assert "gkehub.googleapis.com" not in enabled
-    assert {"compute.googleapis.com", "container.googleapis.com"} <= enabled
-
-
-async def test_a_plan_with_nothing_to_do_is_cheap(
+async def test_a_plan_with_nothing_to_do_is_cheap_and_sees_that_the_agents_grant_is_gone(
     small: GatewaySpec, clients: Clients, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await carry_out(small, clients)
@@ -124,11 +94,31 @@ async def test_a_plan_with_nothing_to_do_is_cheap(
 
     assert len(asked) <= 60, "\n".join(sorted(asked))
 
+    member = next(iter(emulator.world.tables["iam"]["agents"]))
+    await clients.projects.revoke(f"serviceAccount:{member}", ["roles/container.admin"])
+    without = changes(await made_plan(small, clients))
+    assert without["iam/mci-agent"] == "create", "no gateway would be programmed without it"
 
-async def test_nothing_is_asked_of_a_cluster_that_is_gone(small: GatewaySpec, clients: Clients) -> None:
+
+async def test_nothing_is_asked_of_a_cluster_that_is_gone_and_a_greedy_destroy_leaves_nothing_but_the_basic_apis(
+    small: GatewaySpec, clients: Clients, emulator: Emulator
+) -> None:
     await carry_out(small, clients)
     await carry_out(small, clients, Verb.DESTROY)
 
     assert clients.container.seen("us-east4", "gke-east") is None
     again = await carry_out(small, clients)
     assert {str(step.outcome) for step in again.finished} == {"succeeded"}
+
+    last = await carry_out(small, clients, Verb.DESTROY, Teardown(shared=True))
+
+    order = [step.resource for step in last.finished]
+    assert order.index("gateway") < order.index("export@gke-west") < order.index("iam/mci-agent")
+    assert order.index("iam/mci-agent") < order.index("fleet-ingress") < order.index("membership/gke-west")
+    assert order.index("membership/gke-west") < order.index("cluster/gke-west") < order.index("iam/node-sa")
+    assert order.index("cluster/gke-west") < order.index("subnet/europe-west3")
+    bindings = emulator.world.tables["iam"]["bindings"]
+    assert bindings == [{"role": "roles/owner", "members": ["user:rehearsal@example.com"]}]
+    enabled = await clients.services.enabled()
+    assert "gkehub.googleapis.com" not in enabled
+    assert {"compute.googleapis.com", "container.googleapis.com"} <= enabled
