@@ -33,6 +33,13 @@ _APPLY = "`mcig apply {stack}`"
 _CONTEXT = "--context=gke_{project}_{region}_{cluster}"
 TABLE: tuple[Known, ...] = (
     Known(
+        "fleet-unread",
+        r"^the fleet cannot be read: ",
+        "Google's fleet API is slow, down or off, or the credentials may not read it; what runs goes on without it",
+        "`mcig status {stack}` again in a minute; `gcloud container fleet memberships list --project={project}` asks "
+        "the same",
+    ),
+    Known(
         "drifted",
         r"^drifted: ",
         "it was changed after mcig applied it, by hand or by another program; or the specification was, and is not "
@@ -137,6 +144,12 @@ TABLE: tuple[Known, ...] = (
         "`gcloud container fleet ingress describe --project={project}`, then " + _APPLY,
     ),
     Known(
+        "under-way",
+        r"^the (feature|membership) (has not said yet|is being)",
+        "it was asked for a short while ago",
+        "wait, then `mcig status {stack}` again; after half an hour " + _APPLY,
+    ),
+    Known(
         "class-missing",
         r"^GatewayClass: absent",
         "the controller installs its classes on the config cluster up to 15 minutes after the feature is enabled, and "
@@ -145,9 +158,17 @@ TABLE: tuple[Known, ...] = (
         "`kubectl get gatewayclass --context={config}` shows what is there",
     ),
     Known(
+        "model-missing",
+        r"RepositoryNotFound|not a valid model identifier",
+        "Hugging Face knows no model of this name, or it is private and the token may not see it",
+        "check model.id, or give another token: HF_TOKEN=... `mcig apply {stack} --only secret/hf-token@{cluster}`",
+    ),
+    Known(
         "gated-model",
-        r"(?i)GatedRepo|gated repo|401 Client Error|403 Client Error|is gated|restricted.*huggingface",
-        "Hugging Face does not open the model to the token: its terms were not accepted, or the token may not read it",
+        r"(?i)GatedRepo|gated repo|401 Client Error|403 Client Error|403 Forbidden|is gated|restricted.*huggingface|"
+        r"model \S+ is restricted|awaiting a review|rejected by the repo|invalid credentials in Authorization",
+        "Hugging Face does not open the model to the token: its terms were not accepted, or the token may not read it "
+        "or is not valid any more",
         "accept the terms on the model's page, then HF_TOKEN=... `mcig apply {stack} --only secret/hf-token@{cluster}`",
     ),
     Known(
@@ -207,10 +228,18 @@ TABLE: tuple[Known, ...] = (
         "the gateway sends its traffic elsewhere meanwhile",
     ),
     Known(
+        "draining",
+        r"^drained: .*by a drill until",
+        "a drill drains the region; it gives the capacity back when it ends",
+        "wait for it; where no drill runs any more it was killed, and `mcig apply {stack} --only backend-policy` gives "
+        "the capacity back",
+    ),
+    Known(
         "drained",
         r"^drained: ",
-        "a policy gives the region no capacity, as a drill does while it goes on or when it was killed",
-        "`mcig apply {stack} --only backend-policy` gives it back",
+        "a policy gives the region no capacity: a drill that was killed left it so, or somebody set it by hand",
+        "`mcig apply {stack} --only backend-policy` takes back what a drill left; what was set by hand goes with "
+        "`kubectl edit gcpbackendpolicy -n {namespace} --context={config}`",
     ),
 )
 

@@ -11,21 +11,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.clients.kinds import EVENT, GATEWAY_CLASS, POD, POOL_IMPORT
-from backend.errors import McigError
+from backend.clients.names import INGRESS_FEATURE
+from backend.errors import McigError, PermissionDenied, Unauthenticated
 from backend.monitor.snapshot import DriftSnapshot
 from backend.resources.fleet import linked
 from backend.spec import ClusterSpec, GatewaySpec
 
 if TYPE_CHECKING:
     from backend.clients import Clients
+    from backend.clients.kube import Kube
     from backend.monitor import Snapshot
 
 LIMIT_S = 5.0
 """Seconds that one question may take."""
-FEATURE = "multiclusteringress"
 LOG_LINES = 40
 """Lines of a failing container's log that are looked at."""
 LOG_S = 3600.0
+NO_NODE = "FailedScheduling"
+"""Reason of the event that a Pod finds no node."""
 
 Object = Mapping[str, Any]
 Found = TypeVar("Found")
@@ -36,6 +39,9 @@ class Silence:
     """A question without an answer."""
 
     reason: str
+    cause: str = ""
+    """Why, where the question itself tells."""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,9 @@ class ClusterEvidence:
     membership: Object | Silence | None
     pods: Sequence[Object] | Silence
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Pod -> reasons and messages of its warnings and of its containers' ends, the newest first."""
+    """Pod -> reasons and messages of its warnings and of its containers' ends, one a reason, the newest first."""
     logs: Mapping[str, str] = field(default_factory=dict)
-    """Pod -> the end of its log, of Pods that restart."""
+    """Pod -> the end of its log, of Pods with a container that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +76,10 @@ async def gather(spec: GatewaySpec, clients: Clients, look: Awaitable[Snapshot],
     memberships = asyncio.ensure_future(_asked(clients.fleet.memberships()))
     snapshot, feature, classed, imported, clusters = await asyncio.gather(
         look,
-        _asked(clients.fleet.feature(FEATURE)),
+        _asked(clients.fleet.feature(INGRESS_FEATURE)),
         _asked(config.get(GATEWAY_CLASS, None, spec.gateway.gateway_class)),
         _asked(config.get(POOL_IMPORT, spec.pool.namespace, spec.pool.name)),
-        asyncio.gather(*(_cluster(spec, clients, one, memberships) for one in spec.targets)),
+        asyncio.gather(*(gather_cluster(spec, clients, one, memberships) for one in spec.targets)),
     )
     return Evidence(
         feature,
@@ -85,9 +91,10 @@ async def gather(spec: GatewaySpec, clients: Clients, look: Awaitable[Snapshot],
     )
 
 
-async def _cluster(
+async def gather_cluster(
     spec: GatewaySpec, clients: Clients, cluster: ClusterSpec, memberships: Awaitable[list[Any] | Silence]
 ) -> ClusterEvidence:
+    """Ask one cluster about its Pods, and about the membership that it has among ``memberships``."""
     kube, namespace = clients.kube(cluster.name), spec.pool.namespace
     pods = await _asked(kube.list(POD, namespace, {"app": spec.model.name}))
     members = await memberships
@@ -98,16 +105,11 @@ async def _cluster(
     if not restless:
         return ClusterEvidence(cluster, member, pods)
     events = await _asked(kube.list(EVENT, namespace))
-    names = {str(pod["metadata"]["name"]) for pod in restless}
-    warnings: dict[str, list[str]] = {}
-    for event in sorted([] if isinstance(events, Silence) else events, key=_when, reverse=True):
-        name = (event.get("involvedObject") or {}).get("name")
-        if name in names and (event.get("type") == "Warning" or event.get("reason") == "Killing"):
-            warnings.setdefault(name, []).append(f"{event.get('reason')}: {event.get('message')}")
-    crashed = [pod for pod in restless if _restarts(pod)]
-    logs = await asyncio.gather(
-        *(_asked(kube.logs(namespace, pod["metadata"]["name"], _container(pod), LOG_S)) for pod in crashed)
-    )
+    warnings = {
+        str(pod["metadata"]["name"]): _warnings(pod, [] if isinstance(events, Silence) else events) for pod in restless
+    }
+    crashed = [pod for pod in restless if any(map(_has_ended, _containers(pod)))]
+    logs = await asyncio.gather(*(_asked(_last_words(kube, namespace, pod)) for pod in crashed))
     ends = {
         str(pod["metadata"]["name"]): "\n".join(log.splitlines()[-LOG_LINES:])
         for pod, log in zip(crashed, logs, strict=True)
@@ -116,12 +118,35 @@ async def _cluster(
     return ClusterEvidence(cluster, member, pods, warnings, ends)
 
 
+def _warnings(pod: Object, events: Sequence[Object]) -> list[str]:
+    """The newest warning of each kind about a Pod; that it had no node counts only until it has one."""
+    found: dict[str, str] = {}
+    for event in sorted(events, key=_when, reverse=True):
+        reason = str(event.get("reason"))
+        over = reason == NO_NODE and (pod.get("spec") or {}).get("nodeName")
+        about = (event.get("involvedObject") or {}).get("name") == pod["metadata"]["name"]
+        if about and not over and (event.get("type") == "Warning" or reason == "Killing"):
+            found.setdefault(reason, f"{reason}: {event.get('message')}")
+    return list(found.values())
+
+
 async def _asked(question: Awaitable[Found]) -> Found | Silence:
     try:
         async with asyncio.timeout(LIMIT_S):
             return await question
-    except (McigError, TimeoutError) as error:
-        return Silence(str(error) or f"no answer within {LIMIT_S:.0f} s")
+    except TimeoutError:
+        return Silence(f"no answer within {LIMIT_S:.0f} s")
+    except (PermissionDenied, Unauthenticated) as error:
+        return Silence(error.message, error.cause, error.fix)
+    except McigError as error:
+        return Silence(error.message, error.cause)
+
+
+async def _last_words(kube: Kube, namespace: str, pod: Object) -> str:
+    """The log of the last run that ended, of the container that restarted most."""
+    container = max(_containers(pod), key=lambda one: (int(one.get("restartCount") or 0), _has_ended(one)))
+    runs_again = "terminated" in (container.get("lastState") or ()) and "running" in (container.get("state") or ())
+    return await kube.logs(namespace, pod["metadata"]["name"], str(container["name"]), LOG_S, previous=runs_again)
 
 
 def _ready(pod: Object) -> bool:
@@ -129,14 +154,16 @@ def _ready(pod: Object) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in told)
 
 
-def _restarts(pod: Object) -> int:
-    return sum(int(one.get("restartCount") or 0) for one in (pod.get("status") or {}).get("containerStatuses") or ())
+def _containers(pod: Object) -> Sequence[Object]:
+    """What is said of a Pod's containers, but for init containers and side-cars."""
+    return (pod.get("status") or {}).get("containerStatuses") or ()
 
 
-def _container(pod: Object) -> str:
-    """The container that restarted most."""
-    told = (pod.get("status") or {}).get("containerStatuses") or ()
-    return str(max(told, key=lambda one: int(one.get("restartCount") or 0))["name"])
+def _has_ended(container: Object) -> bool:
+    return bool(
+        container.get("restartCount")
+        or "terminated" in {*(container.get("lastState") or ()), *(container.get("state") or ())}
+    )
 
 
 def _when(event: Object) -> str:

@@ -5,16 +5,19 @@ Pure. Invariant: a branch is as ready as its worst leaf; what is not known is un
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
+from backend.clients.names import INGRESS_FEATURE
 from backend.explain.causes import known
 from backend.explain.evidence import ClusterEvidence, Evidence, Silence
 from backend.monitor.objects import over, pod_seen
 from backend.monitor.snapshot import ClusterSnapshot, ConditionSnapshot, DriftSnapshot, PodSnapshot
+from backend.resources.fleet import UNDER_WAY, UNSAID, USABLE, in_words
+from backend.resources.fleet_ingress import Ingress
 from backend.spec import GatewaySpec
 
 DEPRECATED = frozenset({"Scheduled", "Ready"})
@@ -22,6 +25,11 @@ DEPRECATED = frozenset({"Scheduled", "Ready"})
 
 FEW = 3
 """Absent resources that are told one by one."""
+
+FLEET = "the fleet cannot be read: "
+"""Before what Google's fleet API says when it does not answer a question."""
+LOGGED = frozenset({"gated-model", "model-missing", "out-of-memory"})
+"""Rows of the table of causes that a log alone tells."""
 
 
 class State(StrEnum):
@@ -81,29 +89,31 @@ def explain(spec: GatewaySpec, project: str, evidence: Evidence) -> Node:
         _branch("fleet", _fleet(evidence, names)),
         _branch("gateway", _gateway(evidence, names)),
         *(_cluster(one, seen.get(one.spec.name), evidence, names) for one in evidence.clusters),
-        _branch("specification", _drift(evidence.drift, names)),
+        _branch("specification", _drift(evidence.drift, names, told=bool(evidence.snapshot.gateway.drained))),
     ]
     return _branch(spec.name, branches)
 
 
 def _fleet(evidence: Evidence, names: Mapping[str, str]) -> Iterator[Node]:
-    feature = evidence.feature
+    feature, name = evidence.feature, f"feature {INGRESS_FEATURE}"
     if isinstance(feature, Silence):
-        yield _leaf("feature multiclusteringress", State.UNKNOWN, feature.reason, names)
+        yield _unread(name, feature, names, fleet=True)
     elif feature is None:
-        yield _leaf("feature multiclusteringress", State.NOT_READY, "feature: absent", names)
+        yield _leaf(name, State.NOT_READY, "feature: absent", names)
     else:
-        code = (((feature.get("state") or {}).get("state")) or {}).get("code", "CODE_UNSPECIFIED")
-        description = (((feature.get("state") or {}).get("state")) or {}).get("description") or ""
-        said = f"feature: {code} {description}".strip()
-        yield _leaf("feature multiclusteringress", _state(code == "OK"), said, names)
+        ingress = Ingress(dict(feature), None)
+        if ingress.state in UNDER_WAY:
+            said = f"the feature {in_words(ingress.state)}"
+        else:
+            said = f"feature: {ingress.state} {ingress.description}".strip()
+        yield _leaf(name, _state_of(ingress.state, {"OK"}), said, names)
     name = "GatewayClass on the config cluster"
     if isinstance(evidence.gateway_class, Silence):
-        yield _leaf(name, State.UNKNOWN, evidence.gateway_class.reason, names)
+        yield _unread(name, evidence.gateway_class, names)
     else:
         yield _leaf(name, _state(evidence.gateway_class), "GatewayClass: absent", names)
     if isinstance(evidence.imported, Silence):
-        yield _leaf("GCPInferencePoolImport", State.UNKNOWN, evidence.imported.reason, names)
+        yield _unread("GCPInferencePoolImport", evidence.imported, names)
     else:
         yield _leaf("GCPInferencePoolImport", _state(evidence.imported), "import: absent", names)
 
@@ -137,7 +147,7 @@ def _cluster(
     if why:
         children.append(_leaf("capacity", State.NOT_READY, f"drained: {why}", here))
     if isinstance(cluster.pods, Silence):
-        children.append(_leaf("API server", State.UNKNOWN, cluster.pods.reason, here))
+        children.append(_unread("API server", cluster.pods, here))
     else:
         figures = {pod.name: pod for pod in seen.pods} if seen else {}
         pods = [pod for pod in cluster.pods if not over(pod)]
@@ -148,24 +158,29 @@ def _cluster(
     return _branch(f"{cluster.spec.name} ({cluster.spec.region})", children)
 
 
-def _drift(drift: DriftSnapshot, names: Mapping[str, str]) -> Iterator[Node]:
-    """What differs, a leaf a resource; of many that are absent one leaf for all, as they are during a first run."""
+def _drift(drift: DriftSnapshot, names: Mapping[str, str], *, told: bool) -> Iterator[Node]:
+    """What differs, a leaf a resource; of many that are absent one leaf for all, as they are during a first run.
+
+    What a drill does is left out where it was ``told`` beside its region.
+    """
     for state, found in groupby(sorted(drift.resources, key=lambda one: one.state), key=lambda one: one.state):
         together = list(found)
+        if state == "drained" and told:
+            continue
         if state == "absent" and len(together) > FEW:
             some = ", ".join(one.resource for one in together[:FEW])
             said = f"absent: {some} and {len(together) - FEW} more"
             yield _leaf(f"{len(together)} resources", State.NOT_READY, said, names)
             continue
         for one in together:
-            said = f"{state}: {one.fields or one.resource}"
+            said = f"{state}: {one.words or one.fields or one.resource}"
             yield _leaf(one.resource, State.NOT_READY, said, {**names, "resource": one.resource})
 
 
 def _membership(cluster: ClusterEvidence, feature: object, names: Mapping[str, str]) -> Node:
     member = cluster.membership
     if isinstance(member, Silence):
-        return _leaf("membership", State.UNKNOWN, member.reason, names)
+        return _unread("membership", member, names, fleet=True)
     if member is None:
         return _leaf("membership", State.NOT_READY, "membership: absent", names)
     states = feature.get("membershipStates") or {} if isinstance(feature, Mapping) else {}
@@ -173,10 +188,10 @@ def _membership(cluster: ClusterEvidence, feature: object, names: Mapping[str, s
     state: Mapping[str, Any] = next(
         (one.get("state") or {} for name, one in states.items() if _last(name) == wanted), {}
     )
-    code = (member.get("state") or {}).get("code", "CODE_UNSPECIFIED")
+    code = (member.get("state") or {}).get("code") or UNSAID
     if state.get("code") == "ERROR":
         return _leaf("membership", State.NOT_READY, state.get("description") or "its state is ERROR", names)
-    return _leaf("membership", _state(code == "READY"), f"its state is {code}", names)
+    return _leaf("membership", _state_of(code, USABLE), f"the membership {in_words(code)}", names)
 
 
 def _pod(
@@ -194,10 +209,18 @@ def _pod(
     log = cluster.logs.get(pod.name, "")
     text = "; ".join(dict.fromkeys([pod.phase, *cluster.warnings.get(pod.name, ())[:3]]))
     row = known(log, **here) if log else None
-    if row is not None and row.name in {"gated-model", "out-of-memory"}:
-        words = next((line for line in reversed(log.splitlines()) if line.strip()), "")
-        return Node(name, State.NOT_READY, f"{text}; its log ends: {words}", row.name, row.cause, row.fix)
+    if row is not None and row.name in LOGGED:
+        lines = [line.strip() for line in reversed(log.splitlines()) if line.strip()]
+        telling = (line for line in lines if (found := known(line)) is not None and found.name == row.name)
+        said = f"{text}; its log says: {next(telling, lines[0])}"
+        return Node(name, State.NOT_READY, said, row.name, row.cause, row.fix)
     return _leaf(name, State.NOT_READY, text, here)
+
+
+def _unread(name: str, silence: Silence, names: Mapping[str, str], *, fleet: bool = False) -> Node:
+    """What could not be asked; what the question tells of the cause and the way out wins over the table."""
+    leaf = _leaf(name, State.UNKNOWN, f"{FLEET}{silence.reason}" if fleet else silence.reason, names)
+    return replace(leaf, cause=silence.cause or leaf.cause, fix=silence.fix or leaf.fix)
 
 
 def _leaf(name: str, state: State, said: str, names: Mapping[str, str]) -> Node:
@@ -218,6 +241,11 @@ def _branch(name: str, children: Iterable[Node]) -> Node:
 
 def _state(good: bool) -> State:
     return State.READY if good else State.NOT_READY
+
+
+def _state_of(code: str, good: Collection[str]) -> State:
+    """Of a state in the cloud's word; what nothing was said of yet is unknown."""
+    return State.UNKNOWN if code == UNSAID else _state(code in good)
 
 
 def _last(name: str) -> str:

@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict
 
+from backend.drill_mark import drilled
 from backend.engine.events import Action
 from backend.engine.plan import Plan
+from backend.engine.resource import STATUS
 from backend.errors import McigError
 from backend.monitor.snapshot import DriftedSnapshot, DriftSnapshot
 
@@ -21,8 +23,6 @@ EVERY_S = 30.0
 """Seconds between two looks, which are about sixty requests each."""
 WAIT_S = 1.0
 """Seconds that a snapshot waits for a look that is under way."""
-STATUS = "status"
-"""Field that says how something is; it is told by conditions and Pods, and is no drift."""
 
 
 def drift_of(plan: Plan, aside: Collection[str]) -> DriftSnapshot:
@@ -40,8 +40,12 @@ def drift_of(plan: Plan, aside: Collection[str]) -> DriftSnapshot:
                 found.append(DriftedSnapshot(step.resource, "absent"))
         elif step.action is Action.DELETE:
             found.append(DriftedSnapshot(step.resource, "unwanted"))
-        elif changes:
-            found.append(DriftedSnapshot(step.resource, "drifted", changes))
+        else:
+            drill, others = drilled(changes)
+            if drill is not None:
+                found.append(DriftedSnapshot(step.resource, "drained", words=drill.said))
+            if others:
+                found.append(DriftedSnapshot(step.resource, "drifted", others))
     unseen = [step for step in plan.steps if step.unseen is not None]
     reason = f"{len(unseen)} of {len(plan.steps)} resources cannot be read: {unseen[0].unseen}" if unseen else None
     return DriftSnapshot(tuple(found), reason)

@@ -90,10 +90,10 @@ class Feed:
             yield f"Pod {name} is gone", Tone.BAD if before[name].ready else Tone.NEWS
 
     def _changed_drift(self, now: DriftSnapshot | None) -> Iterator[tuple[str, Tone]]:
-        """What became different from the specification, and what is as specified again."""
+        """What became different from the specification, and what is as specified again; drills, the gateway tells."""
         if now is None:
             return
-        drifted = {one.resource: one.said for one in now.resources}
+        drifted = {one.resource: one.said for one in now.resources if one.state != "drained"}
         for name, said in drifted.items():
             if self._drifted.get(name) != said:
                 yield said, Tone.BAD

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backend.clients.kinds import (
@@ -48,11 +49,14 @@ class GatewayLook:
         clients: Clients,
         addresses: Callable[[], Awaitable[Sequence[Address]]],
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._spec = spec
         self._clients = clients
         self._addresses = addresses
         self._clock = clock
+        self._now = now
+        self._healthy_at: datetime | None = None
         self._regions: dict[frozenset[str], Mapping[str, str]] = {}
         self._seen: GatewaySnapshot | None = None
         self._seen_at = float("-inf")
@@ -69,8 +73,7 @@ class GatewayLook:
                     asyncio.gather(*(kube.list(kind, spec.pool.namespace) for kind in KINDS)), self._objectives(kube)
                 )
         except (McigError, TimeoutError) as error:
-            told = f"{spec.config_cluster}: {why(error, LIMIT_S)}"
-            return replace(self._seen or self._blank(), healthy=None, reason=told)
+            return self.unknown(self._seen or self._blank(), why(error, LIMIT_S))
         conditions = tuple(
             one
             for kind, objects in zip(KINDS, lists, strict=True)
@@ -89,10 +92,19 @@ class GatewayLook:
         for policy in lists[3]:
             aim = (policy.get("spec") or {}).get("targetRef") or {}
             if (aim.get("kind"), aim.get("name")) == (POOL_IMPORT.name, spec.pool.name):
-                mode, target, drained = policy_said(policy)
+                mode, target, drained = policy_said(policy, datetime.now(UTC))
                 found = replace(found, mode=mode or found.mode, target=target, drained=drained)
         self._seen, self._seen_at = found, self._clock()
+        if found.healthy:
+            self._healthy_at = self._now()
         return found
+
+    def unknown(self, seen: GatewaySnapshot, reason: str) -> GatewaySnapshot:
+        """What was seen, its health unknown because the config cluster does not answer now."""
+        told = f"{self._spec.config_cluster}: {reason}"
+        if self._healthy_at is not None:
+            told += f"; healthy at {self._healthy_at.astimezone():%H:%M:%S}"
+        return replace(seen, healthy=None, reason=told)
 
     async def _objectives(self, kube: Kube) -> Mapping[str, int]:
         """Objective -> priority, of the pool; nothing where the config cluster does not know the kind."""

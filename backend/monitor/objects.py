@@ -6,14 +6,14 @@ Invariant: what is not said is unknown and never assumed good.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from backend.clients.kinds import GATEWAY, Kind
+from backend.drill_mark import UNTIL, is_over, shown
 from backend.monitor.snapshot import ConditionSnapshot, PodSnapshot
 
 Object = Mapping[str, Any]
-DRILL_UNTIL = "mcig-drill-until"
-"""Annotation of a policy that a drill has changed."""
 
 
 def pod_seen(pod: Object) -> PodSnapshot:
@@ -62,13 +62,15 @@ def lost(pod: Object) -> bool:
     return over(pod) and status.get("reason") in {"Terminated", "NodeShutdown", "Preempted", "Shutdown"}
 
 
-def policy_said(policy: Object) -> tuple[str | None, float | None, Mapping[str, str]]:
+def policy_said(policy: Object, now: datetime) -> tuple[str | None, float | None, Mapping[str, str]]:
     """Of a GCPBackendPolicy its mode, its target 0..1 for the KV cache, and the regions without capacity."""
     default: Object = (policy.get("spec") or {}).get("default") or {}
     percents = [one.get("maxUtilizationPercent") for one in default.get("customMetrics") or () if not one.get("dryRun")]
     target = next((float(one) / 100 for one in percents if isinstance(one, int | float)), None)
-    until = (policy["metadata"].get("annotations") or {}).get(DRILL_UNTIL)
-    drill = f", by a drill until {until}" if until else ""
+    until = (policy["metadata"].get("annotations") or {}).get(UNTIL)
+    drill = "" if not until else f", by a drill until {shown(until)}"
+    if until and is_over(until, now):
+        drill = f": a drill that meant to be over at {shown(until)} was killed"
     drained = {}
     for scope in default.get("scopes") or ():
         region = (scope.get("selector") or {}).get("gke.io/region")

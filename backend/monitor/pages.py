@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 RUNNING = "vllm:num_requests_running"
 WAITING = "vllm:num_requests_waiting"
@@ -70,7 +71,7 @@ def read(text: str) -> Page:
             if value > newest:
                 newest, adapters = value, _labels(labels).get("running_lora_adapters", "")
         else:
-            bound = _number(_labels(labels).get("le", ""), infinite=True)
+            bound = _bound(labels)
             if bound is not None:
                 histogram = buckets.setdefault(name, {})
                 histogram[bound] = histogram.get(bound, 0.0) + value
@@ -125,6 +126,12 @@ def _number(text: str, *, infinite: bool = False) -> float | None:
     if math.isnan(value) or (math.isinf(value) and not infinite):
         return None
     return value
+
+
+@lru_cache(4096)
+def _bound(labels: str) -> float | None:
+    """Upper bound of a bucket; the same labels come with every page of a Pod, and all pages share one number."""
+    return _number(_labels(labels).get("le", ""), infinite=True)
 
 
 def _labels(text: str) -> dict[str, str]:

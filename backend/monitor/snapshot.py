@@ -123,9 +123,12 @@ class DriftedSnapshot:
     resource: str
     """Its id, like ``node-pool/gke-west/h100``."""
     state: str
-    """``drifted`` (there, but different), ``absent``, or ``unwanted`` (there, but no more in the specification)."""
+    """``drifted`` (there, but different), ``absent``, ``unwanted`` (there, but no more in the specification), or
+    ``drained`` (a drill goes on, or was killed)."""
     changes: tuple[Mapping[str, Any], ...] = ()
     """The fields that differ: ``{field, before, after}``, ``before`` being what is there."""
+    words: str = ""
+    """What goes on; empty where the state and the fields say it."""
 
     @property
     def fields(self) -> str:
@@ -139,6 +142,8 @@ class DriftedSnapshot:
     @property
     def said(self) -> str:
         """What is wrong with it, in words."""
+        if self.words:
+            return self.words
         words = {"absent": "is not there", "unwanted": "is no more in the specification"}
         told = f"{self.resource} {words.get(self.state, 'is not as specified')}"
         return f"{told}: {self.fields}" if self.changes else told

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from backend import money
-from backend.errors import McigError, ServiceDisabled
+from backend.errors import McigError
+from backend.money import Standing
 from backend.monitor.snapshot import CostSnapshot
 from backend.spec import GatewaySpec
 
@@ -22,8 +22,6 @@ EVERY_S = 60.0
 LIMIT_S = 4.0
 """Seconds that such a look may take."""
 
-Clusters = Iterable[Mapping[str, Any]]
-
 
 class Spending:
     """Counts what one stack has cost; called once a look."""
@@ -31,19 +29,19 @@ class Spending:
     def __init__(
         self,
         spec: GatewaySpec,
-        clusters: Callable[[], Awaitable[Clusters]],
+        standing: Callable[[], Awaitable[Sequence[Standing]]],
         *,
         rehearsed: bool,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._spec = spec
-        self._clusters = clusters
+        self._standing = standing
         self._rehearsed = rehearsed
         self._clock = clock
         self._now = now
         self._rate = money.costs(spec).usd_per_hour
-        self._found: tuple[Mapping[str, Any], ...] | None = None
+        self._found: tuple[Standing, ...] | None = None
         self._asked = float("-inf")
 
     async def __call__(self) -> CostSnapshot:
@@ -66,8 +64,6 @@ class Spending:
     async def _look(self) -> None:
         try:
             async with asyncio.timeout(LIMIT_S):
-                self._found = tuple(await self._clusters())
-        except ServiceDisabled:
-            self._found = ()
+                self._found = tuple(await self._standing()) or None
         except (McigError, TimeoutError):
             return

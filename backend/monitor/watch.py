@@ -41,8 +41,11 @@ CLUSTER_LIMIT_S = 4.0
 """Seconds that a cluster's list of Pods may take."""
 OBJECTS_EVERY_S = 10.0
 """Seconds between two looks at the gateway's objects and the Deployments."""
-AT_ONCE = 12
-"""Pages of one cluster that are read side by side."""
+AT_ONCE, AT_ONCE_IN_ALL = 12, 40
+"""Pages that are read side by side of one cluster, and of all together: a connection takes 0.3 MB."""
+TURN_LIMIT_S = 2.0
+"""Seconds that a Pod waits for its turn to be asked; those that gave none the last time come last."""
+NO_TURN = "no metrics: not asked, because other Pods of its cluster gave no answer in time"
 LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes after which a page is given up."""
 
@@ -59,6 +62,8 @@ class _Cluster:
     wanted_at: float = float("-inf")
     lost: set[str] = field(default_factory=set)
     """Pods that lost their machine."""
+    silent: frozenset[str] = frozenset()
+    """Pods that were asked at the last look and gave no figures."""
 
 
 class Monitor:
@@ -84,7 +89,7 @@ class Monitor:
         self._clock = clock
         self._now = now
         self._clusters = [_Cluster(cluster) for cluster in spec.targets]
-        self._gateway = GatewayLook(spec, clients, addresses, clock)
+        self._gateway = GatewayLook(spec, clients, addresses, clock, now)
         self._heard: Callable[[str, str, Page], None] = lambda cluster, pod, page: None
 
     def listen(self, heard: Callable[[str, str, Page], None]) -> None:
@@ -96,6 +101,9 @@ class Monitor:
         clusters, gateway, cost, drift = await asyncio.gather(
             asyncio.gather(*map(self._look_at, self._clusters)), self._gateway.look(), self._cost(), self._drifted()
         )
+        silent = {cluster.name: cluster.reason for cluster in clusters if cluster.reason is not None}
+        if gateway.healthy is not None and (told := silent.get(self._spec.config_cluster)) is not None:
+            gateway = self._gateway.unknown(gateway, told)
         return Snapshot(self._now(), self._spec.name, tuple(_with_shares(clusters)), gateway, cost, self._where, drift)
 
     async def watch(self, every_s: float) -> AsyncIterator[Snapshot]:
@@ -127,13 +135,23 @@ class Monitor:
         pods = [pod for pod in pods if not over(pod)]
         names = {pod["metadata"]["name"] for pod in pods}
         cluster.meters = {name: cluster.meters.get(name) or Meter() for name in names}
-        bound = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(max(1, min(AT_ONCE, AT_ONCE_IN_ALL // len(self._clusters))))
 
         async def one(pod: Object) -> tuple[PodSnapshot, Work | None]:
-            async with bound:
+            try:
+                async with asyncio.timeout(TURN_LIMIT_S):
+                    await turns.acquire()
+            except TimeoutError:
+                cluster.meters[pod["metadata"]["name"]].lose()
+                return replace(pod_seen(pod), reason=NO_TURN), None
+            try:
                 return await self._look_into(cluster, kube, pod)
+            finally:
+                turns.release()
 
-        found = await asyncio.gather(*map(one, pods))
+        pods.sort(key=lambda pod: pod["metadata"]["name"] in cluster.silent)
+        found = sorted(await asyncio.gather(*map(one, pods)), key=lambda one: one[0].name)
+        cluster.silent = frozenset(pod.name for pod, _ in found if pod.reason not in {None, NO_TURN})
         return _together(cluster, [pod for pod, _ in found], [work for _, work in found if work is not None])
 
     async def _pods(self, kube: Kube) -> list[Object]:

@@ -54,6 +54,9 @@ class World:
     def touch(self) -> None:
         """Nothing follows."""
 
+    def seen(self) -> None:
+        """Nobody counts."""
+
 
 async def model_servers(count: int, *words: str) -> tuple[ModelServerProcess, list[int]]:
     """One model-server process with so many Pods, and their ports."""

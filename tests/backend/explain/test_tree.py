@@ -106,7 +106,16 @@ def test_what_cannot_be_asked_is_unknown_and_not_ready(spec: GatewaySpec) -> Non
     )
     tree = explain(spec, "demo-project", evidence(spec, clusters=(silent,), feature=Silence("no permission")))
     assert tree.state is State.UNKNOWN
-    assert [leaf.known_as for leaf in tree.leaves()] == [None, None, "cluster-unreachable"]
+    assert [leaf.known_as for leaf in tree.leaves()] == ["fleet-unread", "fleet-unread", "cluster-unreachable"]
+
+
+def test_what_a_question_tells_of_its_failure_wins_over_the_table(spec: GatewaySpec) -> None:
+    denied = Silence("Permission 'gkehub.features.get' denied", "the credentials lack it", "ask an owner")
+    leaf = leaves(spec, feature=denied)["feature multiclusteringress"]
+    assert (leaf.state, leaf.cause, leaf.fix) == (State.UNKNOWN, "the credentials lack it", "ask an owner")
+    leaf = leaves(spec, feature=Silence("no answer within 5 s"))["feature multiclusteringress"]
+    assert "fleet API is slow" in leaf.cause
+    assert "`mcig status " in leaf.fix
 
 
 def test_conditions_count_and_deprecated_ones_do_not(spec: GatewaySpec) -> None:
@@ -142,6 +151,30 @@ def test_drift_is_told_with_the_step_that_mends_it(spec: GatewaySpec) -> None:
     }
     assert found["backend-policy"].said == "drifted: spec.default.timeoutSec is 30 and should be not set"
     assert f"`mcig apply {spec.name} --only backend-policy`" in found["backend-policy"].fix
+
+
+def test_a_drill_is_told_once_beside_its_region_and_a_killed_one_with_the_way_out(spec: GatewaySpec) -> None:
+    drift = DriftSnapshot((DriftedSnapshot("backend-policy", "drained", words="us-east4 is drained by a drill"),))
+    on = {"us-east4": "my-policy gives it no capacity, by a drill until 12:00:00"}
+    found = leaves(spec, drift=drift, snapshot=snapshots.snapshot(0, gateway={"drained": on}))
+    assert {name: leaf.known_as for name, leaf in found.items()} == {"capacity": "draining"}
+    killed = {"us-east4": "my-policy gives it no capacity: a drill that meant to be over at 12:00:00 was killed"}
+    (leaf,) = leaves(spec, drift=drift, snapshot=snapshots.snapshot(0, gateway={"drained": killed})).values()
+    assert (leaf.known_as, f"`mcig apply {spec.name} --only backend-policy`" in leaf.fix) == ("drained", True)
+    assert list(leaves(spec, drift=drift)) == ["backend-policy"], "where the policy itself cannot be read"
+
+
+def test_what_was_not_said_yet_is_unknown_and_no_word_of_an_api(spec: GatewaySpec) -> None:
+    first = spec.targets[0]
+    silent = ClusterEvidence(first, {"name": "projects/1/memberships/x", "state": {}}, [kube_pod("p")])
+    tree = explain(spec, "demo-project", evidence(spec, feature={"name": "f"}, clusters=(silent,)))
+    assert tree.state is State.UNKNOWN
+    told = [(leaf.said, leaf.known_as) for leaf in tree.leaves()]
+    assert told == [(f"the {what} has not said yet how it is", "under-way") for what in ("feature", "membership")]
+    busy = ClusterEvidence(first, {"name": "projects/1/memberships/x", "state": {"code": "UPDATING"}}, [kube_pod("p")])
+    enabling = {"resourceState": {"state": "ENABLING"}}
+    (leaf,) = leaves(spec, feature=enabling, clusters=(busy,)).values()
+    assert (leaf.said, leaf.state, leaf.known_as) == ("the feature is being enabled", State.NOT_READY, "under-way")
 
 
 def test_many_that_are_absent_are_one_leaf_and_unread_ones_are_none(spec: GatewaySpec) -> None:

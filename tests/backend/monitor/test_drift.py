@@ -14,6 +14,7 @@ from backend.errors import Unavailable
 from backend.monitor import drift
 from backend.monitor.drift import EVERY_S, DriftLook, drift_of
 from backend.monitor.snapshot import DriftedSnapshot, DriftSnapshot, Snapshot
+from tests.backend.drills import Drilled
 from tests.backend.engine.toys import Check, Toy, ToyWorld
 from tests.backend.monitor import snapshots
 
@@ -49,6 +50,20 @@ async def test_only_what_differs_from_the_specification_is_drift() -> None:
             DriftedSnapshot("other", "drifted", ({"field": "value", "before": "old", "after": "new"},)),
             DriftedSnapshot("gone", "absent"),
         )
+    )
+
+
+async def test_what_a_drill_does_is_told_apart_from_what_somebody_else_did() -> None:
+    row = Drilled(ToyWorld(values={"policy": "new"}), "policy")
+    (found,) = drift_of(await plan([row], Verb.APPLY), ()).resources
+    assert (found.state, found.changes) == ("drained", ())
+    assert found.said.startswith("us-east4 is drained by a drill until ")
+    row.others = (Change("GCPBackendPolicy/p: spec.default.timeoutSec", 55, 100),)
+    both = drift_of(await plan([row], Verb.APPLY), ()).resources
+    assert [one.state for one in both] == ["drained", "drifted"]
+    assert (
+        both[1].said
+        == "policy is not as specified: GCPBackendPolicy/p: spec.default.timeoutSec is 55 and should be 100"
     )
 
 

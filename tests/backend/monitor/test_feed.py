@@ -87,7 +87,8 @@ def test_machines_that_are_lost_are_counted() -> None:
 def test_drift_comes_and_goes_and_what_cannot_be_read_is_no_end_of_it() -> None:
     change = {"field": "Policy/p: spec.a", "before": 1, "after": 2}
     some = DriftSnapshot((DriftedSnapshot("backend-policy", "drifted", (change,)), DriftedSnapshot("pool@a", "absent")))
-    drifts = (None, some, some, DriftSnapshot(reason="no answer"), some, DriftSnapshot())
+    drill = DriftSnapshot((DriftedSnapshot("backend-policy", "drained", words="us-east4 is drained by a drill"),))
+    drifts = (None, drill, DriftSnapshot(), some, some, DriftSnapshot(reason="no answer"), some, DriftSnapshot())
     told = texts(Feed(), *(replace(snapshot(at), drift=drift) for at, drift in enumerate(drifts)))
     assert told == [
         "stack backend-policy is not as specified: Policy/p: spec.a is 1 and should be 2",

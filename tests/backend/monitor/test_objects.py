@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -89,7 +90,11 @@ def test_a_live_policy_says_its_target_and_what_it_drains() -> None:
             }
         },
     }
-    mode, target, drained = policy_said(policy)
+    end = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    here = f"{end.astimezone():%H:%M:%S}"
+    mode, target, drained = policy_said(policy, end - timedelta(seconds=1))
     assert (mode, target) == ("CUSTOM_METRICS", 0.3)
-    assert drained == {"us-east4": "b gives it no capacity, by a drill until 2026-11-22T12:00:00+00:00"}
-    assert policy_said({"metadata": {"name": "b"}, "spec": None}) == (None, None, {})
+    assert drained == {"us-east4": f"b gives it no capacity, by a drill until {here}"}
+    _, _, drained = policy_said(policy, end + timedelta(seconds=1))
+    assert drained == {"us-east4": f"b gives it no capacity: a drill that meant to be over at {here} was killed"}
+    assert policy_said({"metadata": {"name": "b"}, "spec": None}, end) == (None, None, {})

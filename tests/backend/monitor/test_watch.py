@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class Cloud:
     pages: dict[str, str | int] = field(default_factory=dict)
     """Pod -> text of its page, or a status; a negative one hangs."""
     pods: list[dict[str, Any]] = field(default_factory=list)
+    gateways: list[dict[str, Any]] = field(default_factory=list)
     silent: bool = False
     broken: bool = False
 
@@ -58,7 +60,7 @@ class Cloud:
             return web.json_response({"items": self.pods or [pod(name) for name in self.pages]})
         if "/deployments/" in request.path:
             return web.json_response({"spec": {"replicas": 2}})
-        return web.json_response({"items": []})
+        return web.json_response({"items": self.gateways if request.path.endswith("/gateways") else []})
 
 
 def pod(name: str, **status: Any) -> dict[str, Any]:
@@ -92,11 +94,13 @@ async def monitored(spec: GatewaySpec, clock: Clock, **clouds: Cloud) -> AsyncIt
         yield Monitor(spec, clients, cost=cost, addresses=addresses, clock=clock)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    load("kubernetes.aio.client")  # which takes longer than the limits below
-    monkeypatch.setattr(watching, "POD_LIMIT_S", 0.3)
-    monkeypatch.setattr(watching, "CLUSTER_LIMIT_S", 0.5)
+    """Limits that a server on this machine keeps, and one that hangs is soon known by."""
+    load("kubernetes.aio.client")
+    monkeypatch.setattr(watching, "POD_LIMIT_S", 1.0)
+    monkeypatch.setattr(watching, "TURN_LIMIT_S", 0.5)
+    monkeypatch.setattr(watching, "CLUSTER_LIMIT_S", 1.5)
 
 
 def west(clusters: tuple[ClusterSnapshot, ...]) -> ClusterSnapshot:
@@ -116,7 +120,6 @@ async def look_at(spec: GatewaySpec, told: str | int) -> PodSnapshot:
         (401, "its metrics page answers 401"),
         (404, "its metrics page answers 404"),
         (503, "its metrics page answers 503"),
-        (-1, "no metrics: no answer within 0.3 s"),
         ("<html>\x00 garbage {{{ \n", "its metrics name no KV cache"),
         ("vllm:kv_cache_usage_perc NaN\nvllm:num_requests_running +Inf\n", "its metrics name no KV cache"),
         ("vllm:kv_cache_usage_perc 0.4", "its metrics name no KV cache"),
@@ -130,6 +133,19 @@ async def test_a_bad_page_is_unknown_with_its_reason(spec: GatewaySpec, told: st
     assert found.ready, "what Kubernetes says is another matter"
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_pods_that_hang_delay_nobody_for_longer_than_their_turn(
+    spec: GatewaySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "AT_ONCE", 2)
+    cloud = Cloud({"a": -1, "b": -1, "c": page()})
+    async with monitored(spec, Clock(), **{spec.targets[0].region.replace("-", "_"): cloud}) as monitor:
+        reasons = [[pod.reason for pod in west((await monitor.look()).clusters).pods] for _ in range(2)]
+    hung = "no metrics: no answer within 1 s"
+    assert reasons == [[hung, hung, watching.NO_TURN], [hung, hung, None]]
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_one_hanging_pod_and_one_dead_cluster_cost_only_their_own_figures(spec: GatewaySpec) -> None:
     first, second = (cluster.region.replace("-", "_") for cluster in spec.targets[:2])
     clouds = {first: Cloud({"good": page(), "hangs": -1}), second: Cloud(silent=True)}
@@ -138,7 +154,7 @@ async def test_one_hanging_pod_and_one_dead_cluster_cost_only_their_own_figures(
         good, hangs = snapshot.clusters[0].pods
         assert (good.kv_cache, hangs.kv_cache) == (0.5, None)
         assert snapshot.clusters[0].kv_cache == 0.5
-        assert snapshot.clusters[1].reason == "no answer within 0.5 s"
+        assert snapshot.clusters[1].reason == "no answer within 1.5 s"
         assert (snapshot.clusters[1].running, snapshot.clusters[1].share) == (None, None)
 
 
@@ -156,6 +172,21 @@ async def test_a_cluster_goes_and_comes_and_rates_begin_anew(spec: GatewaySpec) 
         assert (back.reason, back.kv_cache) == (None, 0.5)
         clock.now, cloud.pages = 106.0, {"p": page(40)}
         assert west((await monitor.look()).clusters).requests_per_s == 5
+
+
+async def test_a_gateway_whose_config_cluster_does_not_answer_is_not_told_as_it_was(spec: GatewaySpec) -> None:
+    conditions = [{"type": "Accepted", "status": "True"}, {"type": "Programmed", "status": "True"}]
+    conditions.append({"type": "networking.gke.io/GatewayHealthy", "status": "True"})
+    gateway = {"metadata": {"name": spec.gateway.name}, "status": {"conditions": conditions}}
+    cloud, clock = Cloud({"p": page()}, gateways=[gateway]), Clock()
+    async with monitored(spec, clock, **{spec.config.region.replace("-", "_"): cloud}) as monitor:
+        assert (await monitor.look()).gateway.healthy is True
+        clock.now, cloud.broken = clock.now + 1, True
+        seen = (await monitor.look()).gateway
+        assert seen.healthy is None
+        assert re.fullmatch(rf"{spec.config_cluster}: .*etcd is gone.*; healthy at \d\d:\d\d:\d\d", seen.reason or "")
+        clock.now, cloud.broken = clock.now + 1, False
+        assert (await monitor.look()).gateway.healthy is True
 
 
 async def test_a_clock_that_jumps_gives_no_rate_and_no_error(spec: GatewaySpec) -> None:
