@@ -2,8 +2,8 @@
 
 The lock is a file that holds its owner: process id, start of that process, host, user and time. The operating system's
 own file lock decides between processes of one host, so an owner that died holds nothing; the written owner decides
-between hosts that share a home. Invariants: the lock is given back on every way out; it is never taken from a living
-process nor from another host.
+between hosts that share a home. Invariants: the lock is given back on every way out; it is never taken from a process
+that is known to live, and from another host only when that is asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from types import TracebackType
 
 from backend.errors import LockHeld
 from backend.places import MODE_FILE, private_folder
+
+WAIT = "wait until it is done, or stop it and run the same command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Owner:
         return cls(pid, process_start(pid) or "", socket.gethostname(), user, since)
 
     @property
+    def here(self) -> bool:
+        """Whether it is on this host."""
+        return self.host == socket.gethostname()
+
+    @property
     def alive(self) -> bool:
         """Whether the owner's process still runs; only meaningful on the owner's host."""
         return process_start(self.pid) == self.started
@@ -59,12 +66,14 @@ class Owner:
 class StackLock:
     """Holds one stack for one run; use as a context manager. Raises ``LockHeld`` when another run has it."""
 
-    def __init__(self, path: Path, stack: str) -> None:
+    def __init__(self, path: Path, stack: str, *, take_over: bool = False) -> None:
+        """``take_over`` takes it also from a run on another host, of which nobody here knows whether it lives."""
         self._path = path
         self._stack = stack
+        self._take_over = take_over
         self._fd = -1
         self.taken_from: Owner | None = None
-        """The dead owner that the lock was taken over from; ``None`` in the usual case."""
+        """The owner that the lock was taken over from, dead or on another host; ``None`` in the usual case."""
 
     def __enter__(self) -> StackLock:
         private_folder(self._path.parent)
@@ -91,8 +100,15 @@ class StackLock:
             if error.errno not in {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS}:
                 raise
         owner, me = self._read(), Owner.me()
-        if owner is not None and (owner.host != me.host or owner.alive):
+        if owner is not None and owner.here and owner.alive:
             raise self._held(owner)
+        if owner is not None and not owner.here and not self._take_over:
+            raise self._held(
+                owner,
+                f"make sure on {owner.host} that it is over, then `mcig apply {self._stack} --take-over` or "
+                f"`mcig destroy {self._stack} --take-over`",
+                elsewhere=True,
+            )
         self.taken_from = owner
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(asdict(me)).encode(), 0)
@@ -104,14 +120,12 @@ class StackLock:
         except (ValueError, TypeError):
             return None
 
-    def _held(self, owner: Owner | None) -> LockHeld:
-        elsewhere = owner is not None and owner.host != socket.gethostname()
+    def _held(self, owner: Owner | None, fix: str = WAIT, *, elsewhere: bool = False) -> LockHeld:
         return LockHeld(
             f"another run works on the stack {self._stack}: {owner or 'its owner is not known yet'}",
             cause="one run a stack: two at once would undo each other's work",
-            fix=f"make sure on {owner.host} that it is over, then delete {self._path}"
-            if owner is not None and elsewhere
-            else "wait until it is done, or stop it and run the same command again",
+            fix=fix,
+            elsewhere=elsewhere,
         )
 
     def _close(self) -> None:

@@ -1,23 +1,36 @@
 """What a stack costs: by the hour, by the day, so far, and against the limits that its specification sets.
 
-Invariants: pure; every figure is an estimate with dated list or spot prices, and what has no known price is named,
-never counted as free. Money so far is counted from the clusters' creation times, as node pools carry none, so it is
-rather too high than too low.
+Invariants: pure; every figure is an estimate with dated list or spot prices; what has no known price is named, never
+counted as free, and so is what counts at another region's price. Money so far is counted from the clusters' creation
+times, as node pools carry none, so it is rather too high than too low; of a cluster that was not made for the stack
+only what was made in it counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from backend import catalog
 from backend.spec import ClusterSpec, GatewaySpec, Guard, Provisioning
 
-ZONES_PER_REGION = 3
-"""Zones over which GKE spreads the default pool."""
 HOURS_PER_DAY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """A price that counts where a machine type's own is unknown."""
+
+    machine_type: str
+    regions: tuple[str, ...]
+    """Where it counts."""
+    of: str
+    """The region whose price it is."""
+
+    def __str__(self) -> str:
+        return f"{self.machine_type} in {' and '.join(self.regions)} ({self.of}'s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,8 @@ class Costs:
     """How many those are."""
     unpriced: tuple[str, ...]
     """Machine types and ways to buy whose price is unknown."""
+    borrowed: tuple[Borrowed, ...]
+    """Prices that are another region's."""
     dated: tuple[date, date]
     """Dates of the oldest and the newest price."""
 
@@ -64,19 +79,35 @@ class Costs:
             "fees_usd_per_hour": round(self.fees, 4),
             "idle_usd_per_hour": round(self.idle, 4),
             "unpriced": list(self.unpriced),
+            "borrowed_prices": [asdict(one) for one in self.borrowed],
             "prices_dated": [day.isoformat() for day in self.dated],
         }
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A cluster of a stack that is there."""
+
+    cluster: str
+    since: datetime | None
+    """When it was made, or what was made in it for the stack; ``None`` where nobody knows."""
+    made: bool
+    """Whether it was made for the stack; another one's nodes and fee are not the stack's."""
+    gpus: bool
+    """Whether its GPU pool is there, and the stack's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
-    """What a stack has cost since its first cluster was made, at most."""
+    """What a stack has cost since the first of it was made, at most."""
 
     usd: float
     since: datetime | None
     """When the first of its clusters was made; ``None`` while there is none."""
     at: datetime
     """When it was counted."""
+    uncounted: tuple[str, ...] = ()
+    """Clusters that were not made for the stack, so that at most their GPU pools count."""
 
     @property
     def hours(self) -> float:
@@ -86,7 +117,8 @@ class Spent:
     def to_json(self) -> dict[str, Any]:
         """The sum as ``mcig status --json`` prints it."""
         since = None if self.since is None else self.since.isoformat()
-        return {"spent_usd": round(self.usd, 4), "since": since, "hours": round(self.hours, 4)}
+        spent = {"spent_usd": round(self.usd, 4), "since": since, "hours": round(self.hours, 4)}
+        return {**spent, "uncounted": list(self.uncounted)}
 
 
 def costs(spec: GatewaySpec) -> Costs:
@@ -94,19 +126,27 @@ def costs(spec: GatewaySpec) -> Costs:
     gpus = nodes = idle = at_list = 0.0
     idle_gpus = 0
     unpriced: dict[str, None] = {}
+    elsewhere: dict[tuple[str, str], dict[str, None]] = {}
     listed = True
+
+    def price_of(machine_type: str, region: str, provisioning: Provisioning) -> float | None:
+        found = catalog.quote(machine_type, region, provisioning)
+        if found is not None and found.region != region:
+            elsewhere.setdefault((machine_type, found.region), {})[region] = None
+        return None if found is None else found.usd_per_hour
+
     for cluster in spec.clusters:
-        per_node = catalog.price(cluster.default_pool.machine_type, cluster.region, Provisioning.ON_DEMAND)
+        per_node = price_of(cluster.default_pool.machine_type, cluster.region, Provisioning.ON_DEMAND)
         if per_node is None:
             unpriced[cluster.default_pool.machine_type] = None
-        nodes += (per_node or 0.0) * cluster.default_pool.nodes_per_zone * ZONES_PER_REGION
+        nodes += (per_node or 0.0) * cluster.default_pool.nodes_per_zone * catalog.ZONES_PER_REGION
         if cluster.gpu_pool is None:
             continue
         pool = cluster.gpu_pool
         machines = pool.nodes * len(pool.zones)
         unused = max(0, pool.gpus - spec.replicas(cluster))
         idle_gpus += unused
-        price = catalog.price(pool.machine_type, cluster.region, pool.provisioning)
+        price = price_of(pool.machine_type, cluster.region, pool.provisioning)
         full = catalog.price(pool.machine_type, cluster.region, Provisioning.ON_DEMAND)
         if price is None:
             unpriced[f"{pool.machine_type} as {pool.provisioning}"] = None
@@ -117,22 +157,24 @@ def costs(spec: GatewaySpec) -> Costs:
         at_list += (full or 0.0) * machines
     fees = catalog.cluster_fee() * len(spec.clusters)
     full_price = at_list if listed else None
-    return Costs(gpus, full_price, nodes, fees, idle, idle_gpus, tuple(unpriced), catalog.prices_dated())
+    borrowed = tuple(Borrowed(machine, tuple(places), of) for (machine, of), places in elsewhere.items())
+    return Costs(gpus, full_price, nodes, fees, idle, idle_gpus, tuple(unpriced), borrowed, catalog.prices_dated())
 
 
-def spent(spec: GatewaySpec, clusters: Iterable[Mapping[str, Any]], now: datetime | None = None) -> Spent:
-    """What those clusters of a specification that exist have cost, each with its pools since it was made."""
+def spent(spec: GatewaySpec, standing: Iterable[Standing], now: datetime | None = None) -> Spent:
+    """What those clusters of a specification that stand have cost, each with its pools since it was made."""
     at = now or datetime.now(UTC)
-    wanted = {(cluster.region, cluster.name): cluster for cluster in spec.clusters}
+    wanted = {cluster.name: cluster for cluster in spec.clusters}
     usd, first = 0.0, None
-    for seen in clusters:
-        cluster = wanted.get((str(seen.get("location")), str(seen.get("name"))))
-        made = _moment(seen.get("createTime"))
-        if cluster is None or made is None:
+    uncounted = []
+    for one in standing:
+        if not one.made:
+            uncounted.append(one.cluster)
+        if one.since is None or not (one.made or one.gpus):
             continue
-        first = made if first is None else min(first, made)
-        usd += _rate(spec, cluster, seen) * max(0.0, (at - made).total_seconds()) / 3600
-    return Spent(usd, first, at)
+        first = one.since if first is None else min(first, one.since)
+        usd += _rate(spec, wanted[one.cluster], one) * max(0.0, (at - one.since).total_seconds()) / 3600
+    return Spent(usd, first, at, tuple(uncounted))
 
 
 def over(guard: Guard | None, so_far: Spent, *, rehearsed: bool = False) -> str:
@@ -160,17 +202,7 @@ def reached_in_s(guard: Guard | None, so_far: Spent, usd_per_hour: float) -> flo
     return max(0.0, min(waits) * 3600) if waits else None
 
 
-def _rate(spec: GatewaySpec, cluster: ClusterSpec, seen: Mapping[str, Any]) -> float:
+def _rate(spec: GatewaySpec, cluster: ClusterSpec, standing: Standing) -> float:
     """Dollars an hour of one cluster as it is: its GPU pool only where it has one."""
-    one = spec.model_copy(update={"clusters": (cluster,)})
-    counted = costs(one)
-    pools = {pool.get("name") for pool in seen.get("nodePools") or ()}
-    has_gpus = cluster.gpu_pool is not None and cluster.gpu_pool.name in pools
-    return counted.fees + counted.nodes + (counted.gpus if has_gpus else 0.0)
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
+    counted = costs(spec.model_copy(update={"clusters": (cluster,)}))
+    return (counted.fees + counted.nodes if standing.made else 0.0) + (counted.gpus if standing.gpus else 0.0)

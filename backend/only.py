@@ -43,15 +43,23 @@ def known(name: str, resources: Iterable[Resource[Any]]) -> ResourceId:
 
 
 def restrict(plan: Plan, name: ResourceId, *, stack: str) -> Plan:
-    """The plan with this one step; raises ``Conflict`` when something that it needs is not as wanted."""
+    """The plan with this one step; raises ``Conflict`` when something that it needs is not as wanted.
+
+    Raises ``UsageError`` for a plan to destroy: without the rest nobody could tell what of the stack still stands.
+    """
+    if plan.verb is not Verb.APPLY:
+        raise UsageError(
+            f"{name} cannot be destroyed alone",
+            cause="--only is for what is set up; a stack is taken away as a whole",
+            fix=f"mcig destroy {stack}",
+        )
     if waiting := [step.resource for step in needs(plan, name) if step.action is not Action.NO_OP]:
-        first = waiting[0] if plan.verb is Verb.APPLY else waiting[-1]
         raise Conflict(
             f"{name} needs {', '.join(waiting)}, which {'is' if len(waiting) == 1 else 'are'} not as wanted yet",
             cause="--only carries out one step, and never what comes before it",
-            fix=f"`mcig {plan.verb} {stack}` does all of it; or begin with `mcig {plan.verb} {stack} --only {first}`",
+            fix=f"`mcig apply {stack}` does all of it; or begin with `mcig apply {stack} --only {waiting[0]}`",
         )
-    return replace(plan, steps=tuple(step if step.resource == name else _left_out(step) for step in plan.steps))
+    return replace(plan, steps=tuple(step if step.resource == name else left_out(step) for step in plan.steps))
 
 
 def needs(plan: Plan, name: ResourceId) -> tuple[PlannedStep, ...]:
@@ -67,7 +75,8 @@ def needs(plan: Plan, name: ResourceId) -> tuple[PlannedStep, ...]:
     return tuple(step for step in plan.steps if step.resource in found)
 
 
-def _left_out(step: PlannedStep) -> PlannedStep:
+def left_out(step: PlannedStep) -> PlannedStep:
+    """The step as it stands in a plan that does not carry it out."""
     if step.action is Action.NO_OP:
         return step
     return replace(step, step=Step(step.resource, Action.NO_OP, reason=LEFT_OUT))

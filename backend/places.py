@@ -82,6 +82,14 @@ class Places:
         """The lock of one stack."""
         return self.state / "locks" / f"{stack}.lock"
 
+    def trouble(self) -> str:
+        """Why nothing can be written below the home, found by trying; empty where it can be."""
+        try:
+            with tempfile.TemporaryFile(dir=private_folder(self.state)):
+                return ""
+        except OSError as error:
+            return f"{error.filename or self.state}: {error.strerror or error}"
+
     def keep_crash(self, report: str) -> Path:
         """Write down an unexpected failure for a bug report; raises ``OSError``."""
         path = self.state / "crashes" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.txt"

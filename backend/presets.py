@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backend.spec import GatewaySpec
 
 __all__ = [
+    "NoSuchName",
     "Places",
     "PresetExists",
     "Source",
@@ -41,6 +42,10 @@ _NAME = re.compile(r"[a-z][-a-z0-9]{0,39}")
 
 class PresetExists(UsageError):
     """A preset of that name with another content is there, and nobody said that it may be replaced."""
+
+
+class NoSuchName(UsageError):
+    """No file, stack or preset has the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,9 @@ def last_stack(places: Places) -> Source:
     saved = _saved(places)
     if not saved:
         raise UsageError(
-            "there is no stack yet", cause="nothing has been applied from this home", fix="mcig apply rehearsal"
+            "no stack is set up",
+            cause="none was applied on this machine, or what was applied is destroyed",
+            fix="mcig apply rehearsal",
         )
     path = max(saved, key=lambda path: (path.stat().st_mtime_ns, path.name))
     return Source("stack", path.stem, str(path), _read(path))
@@ -207,13 +214,13 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}", fix="check the file's permissions") from error
 
 
-def _unknown(reference: str, found: Sequence[Source]) -> UsageError:
+def _unknown(reference: str, found: Sequence[Source]) -> NoSuchName:
     from difflib import get_close_matches
 
     names = list(dict.fromkeys(source.name for source in found))
     close = get_close_matches(reference, names, 1, 0.5)
     listed = "; ".join(f"{source.name} ({source.kind})" for source in found)
-    return UsageError(
+    return NoSuchName(
         f"there is no file, stack or preset called {reference}",
         cause=f"there is {listed}",
         fix=f"did you mean {close[0]}?" if close else "name one of these, or a YAML file",

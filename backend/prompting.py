@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backend.address import Address
 from backend.engine.events import Action
 from backend.engine.resource import Resource
+from backend.engine.together import together
 from backend.errors import PromptError, UsageError
 from backend.spec import GatewaySpec
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from backend.clients import Clients
     from backend.clients.answers import Answer, Ask
     from backend.clients.connect import Connection
+    from backend.clients.request_logs import RequestLogs
 
 GATEWAY = "gateway"
 RELAY = "relay@{}"
@@ -77,9 +79,7 @@ class Prompts:
         """What is asked; ``model`` is the first adapter by default, and ``objective`` names the stack's in a header."""
         from backend.clients.answers import Ask
 
-        adapters = self.spec.model.adapters
-        named = model or (adapters[0].name if adapters else self.spec.model.id)
-        ask = Ask(text, named, objective=self.spec.objective.name if objective else None)
+        ask = Ask(text, model or self.spec.model.served_name, objective=self.spec.objective.name if objective else None)
         if max_tokens is not None:
             ask = replace(ask, max_tokens=max_tokens)
         return ask if temperature is None else replace(ask, temperature=temperature)
@@ -96,33 +96,38 @@ class Prompts:
         """Ask the model through the gateway, ``count`` times through each address, or through one region's only.
 
         With a listener prompts go one after the other, so that their words do not mix; ``each`` gets every answer as it
-        comes. Raises ``PromptError`` when the gateway cannot be asked.
+        comes. Raises ``PromptError`` when the gateway cannot be asked; then nothing is asked any more.
         """
+        from backend.clients.request_logs import RequestLogs
+
         addresses = _through(await self.addresses(), region, self.spec.name)
         await self._start_relay()
+        logs = RequestLogs(
+            {cluster.name: self._clients.kube(cluster.name) for cluster in self.spec.targets},
+            namespace=self.spec.pool.namespace,
+            app=self.spec.model.name,
+        )
         bound = asyncio.Semaphore(1 if listener is not None else AT_ONCE)
 
         async def one(address: Address) -> Answer:
             async with bound:
-                answer = await self._one(ask, address, listener)
+                answer = await self._one(ask, address, logs, listener)
             if each is not None:
                 each(answer)
             return answer
 
-        asked = [address for address in addresses for _ in range(count)]
-        return await asyncio.gather(*(one(address) for address in asked))
+        return await together(*(one(address) for address in addresses for _ in range(count)))
 
-    async def _one(self, ask: Ask, address: Address, listener: PromptListener | None) -> Answer:
+    async def _one(self, ask: Ask, address: Address, logs: RequestLogs, listener: PromptListener | None) -> Answer:
         from backend.clients import inference
 
         if listener is not None:
             listener.begins(address)
         answer = await inference.prompt(
             self._clients.kube(self.spec.config_cluster),
-            {cluster.name: self._clients.kube(cluster.name) for cluster in self.spec.targets},
+            logs,
             ask,
             namespace=self.spec.pool.namespace,
-            app=self.spec.model.name,
             region=address.region,
             address=address.address,
             port=self.spec.gateway.port,

@@ -158,6 +158,7 @@ class Retired(Resource[Any]):
             self.depends_on = after
         else:
             self.delete_after = after
+            self.within, self.outside = row.within, row.outside
 
     @property
     def about(self) -> About:

@@ -109,7 +109,7 @@ def _version_notes(spec: GatewaySpec) -> Iterator[SpecNote]:
         yield SpecNote(
             "versions.channel",
             f"whether the {spec.versions.channel} channel offers GKE {spec.versions.gke} depends on the region and is "
-            "found out when the cluster is made; the document takes the rapid channel",
+            "found out when the cluster is made; Google's guide takes the rapid channel",
         )
 
 

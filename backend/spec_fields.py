@@ -31,8 +31,8 @@ PATTERNS = {
 }
 """What a text must be, for each pattern that the models use."""
 
-_NODES = "nodes have public addresses, as in the document"
-_CONTROL_PLANE = "the control planes have public endpoints that ask for Google credentials, as in the document"
+_NODES = "nodes have public addresses, as in Google's guide"
+_CONTROL_PLANE = "the control planes have public endpoints that ask for Google credentials, as in Google's guide"
 UNSUPPORTED = {
     "private_nodes": _NODES,
     "enable_private_nodes": _NODES,

@@ -6,22 +6,27 @@ differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from backend.address import Address
+from backend.drill_mark import drilled
 from backend.engine.events import Action
 from backend.engine.observe import Unanswered
 from backend.engine.plan import Plan, PlannedStep
-from backend.errors import Unavailable
+from backend.engine.resource import STATUS
+from backend.errors import CloudError, ServiceDisabled, Unavailable
 from backend.money import HOURS_PER_DAY, Spent
 from backend.spec import GatewaySpec, Guard, Target
 
 if TYPE_CHECKING:
     from backend.explain import Node
     from backend.resources.leftovers import Leftover
+
+SPENT_NOTHING: dict[str, Any] = {"spent_usd": None, "since": None, "hours": None, "uncounted": []}
+"""What is told of the money of a stack without clusters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,12 @@ class ResourceStatus:
     resource: str
     region: str | None
     state: str
-    """``ready``, ``absent``, ``unfinished`` (being made), ``drifted`` (there, but not as wanted) or ``unknown``."""
+    """``ready``, ``absent``, ``unfinished`` (being made), ``drifted`` (there, but not as wanted), ``drained`` (a drill
+    goes on, or was killed) or ``unknown``."""
     drift: tuple[Mapping[str, Any], ...]
     """The fields that differ: ``{field, before, after}``."""
     reason: str = ""
-    """Why nothing is known of it; empty unless it is ``unknown``."""
+    """Why nothing is known of it, or what a drill does; empty unless it is ``unknown`` or a drill goes on."""
 
     @classmethod
     def of(cls, planned: PlannedStep) -> ResourceStatus:
@@ -43,6 +49,10 @@ class ResourceStatus:
         if planned.unseen is not None:
             return cls(planned.resource, planned.about.region, "unknown", (), str(planned.unseen))
         drift = tuple(asdict(change) for change in planned.step.changes)
+        drill, others = drilled(drift)
+        if drill is not None:
+            state = "drifted" if any(one["field"] != STATUS for one in others) else "drained"
+            return cls(planned.resource, planned.about.region, state, drift, drill.said)
         if planned.action is Action.NO_OP:
             state = "ready"
         elif planned.action is Action.CREATE:
@@ -92,20 +102,32 @@ class Status:
                 "usd_per_hour": round(self.usd_per_hour, 4),
                 "usd_per_day": round(self.usd_per_hour * HOURS_PER_DAY, 2),
                 "prices_dated": [day.isoformat() for day in self.prices_dated],
-                **({"spent_usd": None, "since": None, "hours": None} if self.spent is None else self.spent.to_json()),
+                **(SPENT_NOTHING if self.spent is None else self.spent.to_json()),
                 "guard": None if self.guard is None else self.guard.model_dump(mode="json"),
                 "guard_passed": self.guard_passed or None,
             },
         }
 
 
+def statuses(plan: Plan, following: Collection[str]) -> tuple[ResourceStatus, ...]:
+    """How every resource of a plan to apply stands.
+
+    Those ``following`` changes have no state of their own: they are ready where nothing but a drill is different.
+    """
+    found = tuple(map(ResourceStatus.of, plan.steps))
+    settled = all(one.state in {"ready", "drained"} for one in found if one.resource not in following)
+    return tuple(replace(one, state="ready") if settled and one.resource in following else one for one in found)
+
+
 def unread(plan: Plan, spec: GatewaySpec) -> str:
     """Why steps of a plan are unknown, once for every cluster; empty when none is."""
     said: dict[str, str] = {}
     for error in (step.unseen for step in plan.steps):
-        if isinstance(error, Unavailable):
-            name = next((one.name for one in spec.clusters if one.name in error.message), "")
-            said.setdefault(name, f"{error.message} ({error.cause})" if error.cause else error.message)
+        if isinstance(error, ServiceDisabled) and error.cause:
+            said.setdefault(error.cause, error.cause)
+        elif isinstance(error, CloudError):
+            place = error.cluster if isinstance(error, Unavailable) else error.message
+            said.setdefault(place, f"{error.message} ({error.cause})" if error.cause else error.message)
         elif isinstance(error, Unanswered):
             name = _asked(error.resource, plan, spec)
             said.setdefault(name, f"{name}: {error}")

@@ -45,13 +45,14 @@ class Alternative:
     """The change as ``--set`` takes it, in this order."""
 
 
-def alternatives(spec: GatewaySpec, cluster: str, *, out: Collection[str] = ()) -> list[Alternative]:
+def alternatives(spec: GatewaySpec, cluster: str, *, out: Collection[str] | None = None) -> list[Alternative]:
     """List the ways on when a cluster's pool cannot be had, the nearest first; ``out`` are zones that have none.
 
-    Without ``out`` all zones of the pool count as out. Empty when the catalogue knows no other place.
+    Without ``out`` they are those that a run has tried, and the pool's own where that is none. Empty when the catalogue
+    knows no other place.
     """
     mine = next(one for one in spec.clusters if one.name == cluster)
-    lost = frozenset(out) or frozenset(mine.serving_pool.zones)
+    lost = frozenset(tried(spec, cluster) if out is None else out) or frozenset(mine.serving_pool.zones)
     return [
         *_usable(_in_other_zones(spec, mine, lost)),
         *islice(_usable(_as_other_shapes(spec, mine)), MOST_SHAPES),

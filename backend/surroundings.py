@@ -17,6 +17,11 @@ from backend.errors import UsageError
 from backend.places import Places
 from backend.spec import GatewaySpec, Target
 
+
+class NoProject(UsageError):
+    """Nothing names a project."""
+
+
 OWN_PROJECT = {Target.EMULATOR: "demo-project"}
 """The project of a cloud that has only one: the environment's names belong to the real one."""
 OWN_TOKEN = {Target.EMULATOR: SecretStr("hf_rehearsal")}
@@ -24,11 +29,11 @@ OWN_TOKEN = {Target.EMULATOR: SecretStr("hf_rehearsal")}
 
 
 def project_of(spec: GatewaySpec, environ: Mapping[str, str]) -> str:
-    """Find the project: the spec's, the cloud's own, ``GOOGLE_CLOUD_PROJECT``, gcloud's; else ``UsageError``."""
+    """Find the project: the spec's, the cloud's own, ``GOOGLE_CLOUD_PROJECT``, gcloud's; else ``NoProject``."""
     project = spec.project or OWN_PROJECT.get(spec.target)
     project = project or environ.get("GOOGLE_CLOUD_PROJECT") or gcloud_project(environ)
     if not project:
-        raise UsageError(
+        raise NoProject(
             "no Google Cloud project was named",
             cause="neither the specification, GOOGLE_CLOUD_PROJECT nor gcloud's configuration names one",
             fix="add --set project=PROJECT_ID, or run `gcloud config set project PROJECT_ID`",

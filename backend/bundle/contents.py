@@ -100,7 +100,7 @@ def _specification(subject: Subject) -> Iterator[Piece | Missing]:
         yield Piece("spec.yaml", "the specification as it is written", subject.source.text)
         yield Piece("problems.txt", "why the specification cannot be used", subject.trouble + "\n")
     else:
-        yield Missing("spec.yaml", "no SPEC was named, and nothing has been applied from this home")
+        yield Missing("spec.yaml", "no SPEC was named, and no stack is set up")
 
 
 async def _cloud(

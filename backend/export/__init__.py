@@ -25,7 +25,7 @@ class Format(StrEnum):
     MANIFESTS = "manifests"
     """The Kubernetes objects, a folder with a kustomization for each cluster."""
     TERRAFORM = "terraform"
-    """Three root modules for the providers google and kubernetes, to be applied one after the other."""
+    """Four root modules for the providers google and kubernetes, to be applied one after the other."""
 
 
 def export(

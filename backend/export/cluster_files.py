@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from backend.clients.names import RELAY_POD
 from backend.export.recipe import Recipe, yaml_text
-from backend.resources import manifests
+from backend.resources import manifests, versions
 from backend.resources.export import EXPORT_MANAGER
 from backend.resources.manifests import Object, marked
 from backend.resources.manifests.metrics import Form, metric
-from backend.resources.manifests.relay import NAME as RELAY
 from backend.resources.manifests.relay import relay_config, relay_pod
 from backend.spec import ClusterSpec
 
@@ -20,6 +20,8 @@ ADDRESSES = "ADDRESSES"
 """Stands in the relay's Pod for the gateway's addresses, which only a running gateway has."""
 METRIC_FILES: Mapping[Form, str] = {form: f"autoscaling-{form}.yaml" for form in Form}
 """File of each shape of the AutoscalingMetric, named after the field by which a cluster's definition is known."""
+_PODS_FROM = ">=1.35"
+"""GKE versions whose AutoscalingMetric has the shape of Pods."""
 
 
 def rows_of(recipe: Recipe, cluster: ClusterSpec) -> Iterator[tuple[str, str]]:
@@ -58,7 +60,7 @@ def files_of(recipe: Recipe, cluster: ClusterSpec) -> dict[str, str]:
     if cluster.name == spec.config_cluster:
         files["relay-script.yaml"] = yaml_text([marked(relay_config(spec), spec)])
         files["relay-pod.yaml"] = yaml_text(
-            [marked(relay_pod(spec, [ADDRESSES]), spec)], head=f"{RELAY} forwards to the gateway's addresses alone."
+            [marked(relay_pod(spec, [ADDRESSES]), spec)], head=f"{RELAY_POD} forwards to the gateway's addresses alone."
         )
     return files
 
@@ -66,6 +68,12 @@ def files_of(recipe: Recipe, cluster: ClusterSpec) -> dict[str, str]:
 def metrics(recipe: Recipe, form: Form) -> Object:
     """The AutoscalingMetric in one of its shapes."""
     return marked(metric(recipe.spec, form), recipe.spec)
+
+
+def usual_form(recipe: Recipe) -> Form:
+    """The shape of the AutoscalingMetric that clusters of the specification's version take."""
+    pods = versions.satisfies(versions.lowest(recipe.spec.versions.gke), _PODS_FROM)
+    return Form.PODS if pods else Form.ENDPOINTS
 
 
 _FORMS: Mapping[Form, str] = {

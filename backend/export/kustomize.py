@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.export.cluster_files import METRIC_FILES, metrics, rows_of
+from backend.export.cluster_files import METRIC_FILES, metrics, rows_of, usual_form
 from backend.export.folder import File
 from backend.export.recipe import Recipe, yaml_text
-from backend.resources import manifests, versions
+from backend.resources import manifests
 from backend.resources.manifests import marked
-from backend.resources.manifests.metrics import Form
 from backend.spec import ClusterSpec
 
 CRDS, SERVING, GATEWAY = "crds", "serving", "gateway"
-PODS_FROM = ">=1.35"
-"""GKE versions whose AutoscalingMetric has the shape of Pods."""
 _PARTS = {"namespace.yaml": CRDS, "crd-inferenceobjective.yaml": CRDS, "guardrail.yaml": CRDS} | {
     f"{row}.yaml": GATEWAY for row in ("health-policy", "backend-policy", "gateway")
 }
@@ -28,7 +25,8 @@ _BEFORE = """\
 # {name}: Kubernetes objects
 
 Written by `mcig export --format manifests`. The clusters, their GPU machines, fleet memberships and the multi-cluster
-controller are there already: `mcig plan` shows the commands, `mcig export --format gcloud` or `terraform` makes them.
+controller are there already: `mcig plan --json` shows the commands, and what `mcig export --format gcloud` or
+`terraform` writes makes them.
 
 Each cluster has a folder; `kubectl kustomize` prints what is in it. Apply the parts in this order, because a cluster
 must know a kind before it takes an object of it, and a route needs its import:
@@ -62,7 +60,7 @@ def _parts(recipe: Recipe, cluster: ClusterSpec) -> dict[str, dict[str, str]]:
         text = yaml_text(recipe.objects(row), head=f"{recipe.about(row).title}.")
         parts[_PARTS.get(name, SERVING)].setdefault(name, text)
     if cluster.is_target:
-        form = Form.PODS if versions.satisfies(versions.lowest(spec.versions.gke), PODS_FROM) else Form.ENDPOINTS
+        form = usual_form(recipe)
         for one, name in METRIC_FILES.items():
             text = yaml_text([metrics(recipe, one)])
             parts[SERVING][name if one is form else f"{name}.other"] = text

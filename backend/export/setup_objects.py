@@ -11,7 +11,7 @@ from backend.resources.manifests import BACKEND_POLICY_NAME, HEALTH_CHECK_POLICY
 from backend.resources.manifests.chart import epp_name
 from backend.resources.manifests.crd import NAME as OBJECTIVE_CRD
 from backend.resources.serving import FLEX_START_TIMEOUT_S, MODEL_SERVER_TIMEOUT_S
-from backend.resources.verify import MAX_TOKENS, TEXT, served_name
+from backend.resources.verify import MAX_TOKENS, TEXT
 from backend.spec import BalancingMode, ClusterSpec, Provisioning
 
 
@@ -102,7 +102,7 @@ def gateway(script: Script) -> None:
 def verify(script: Script) -> None:
     """Ask through every address, and look for the metric on every model server."""
     spec = script.spec
-    body = json.dumps({"model": served_name(spec), "prompt": TEXT, "max_tokens": MAX_TOKENS})
+    body = json.dumps({"model": spec.model.served_name, "prompt": TEXT, "max_tokens": MAX_TOKENS})
     script.step(script.recipe.about(f"relay@{spec.config_cluster}"))
     script.add(
         f'found="$(addresses "$config_context" "$namespace" {quote(spec.gateway.name)})"',

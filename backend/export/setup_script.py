@@ -13,7 +13,6 @@ from backend.export.recipe import Recipe
 from backend.export.script import Script
 from backend.export.words import quote
 from backend.resources.manifests.relay import UPSTREAM_MARGIN_S
-from backend.resources.verify import served_name
 
 
 def setup_script(recipe: Recipe) -> str:
@@ -74,7 +73,7 @@ def _begin(script: Script) -> None:
 def _end(script: Script) -> None:
     """Tell the ways in."""
     spec = script.spec
-    script.title(f"{spec.name} serves {served_name(spec)}")
+    script.title(f"{spec.name} serves {spec.model.served_name}")
     script.add(
         "while IFS=$'\\t' read -r region address; do",
         f'  say "$region: http://$address:{spec.gateway.port}/v1 (from within the VPC network {spec.network.vpc})"',

@@ -10,19 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from backend.export.cluster_files import metrics, rows_of
+from backend.export.cluster_files import metrics, rows_of, usual_form
 from backend.export.folder import File
 from backend.export.hcl import Block, Expr, block, text
 from backend.export.recipe import Recipe, yaml_text
 from backend.export.terraform_cloud import cloud_blocks, module_settings, variables
-from backend.resources import manifests, versions
+from backend.resources import manifests
 from backend.resources.manifests import SECRET_KEY, SECRET_NAME, Object, marked
-from backend.resources.manifests.metrics import Form
 from backend.resources.marks import labels
 from backend.spec import ClusterSpec
 
 CLOUD, KINDS, SERVING, GATEWAY = "1-cloud", "2-kinds", "3-serving", "4-gateway"
-PODS_FROM = ">=1.35"
 _FIRST = frozenset({"Namespace", "CustomResourceDefinition"})
 _LAST = ("health-policy", "backend-policy", "gateway")
 
@@ -67,8 +65,7 @@ def _objects(recipe: Recipe) -> dict[str, dict[str, dict[str, Object]]]:
         if spec.pool.namespace != "default":
             objects.insert(0, ("namespace", marked(manifests.namespace(spec), spec)))
         if cluster.is_target:
-            pods = versions.satisfies(versions.lowest(spec.versions.gke), PODS_FROM)
-            objects.append(("metrics", metrics(recipe, Form.PODS if pods else Form.ENDPOINTS)))
+            objects.append(("metrics", metrics(recipe, usual_form(recipe))))
         for row, obj in objects:
             module = GATEWAY if row in _LAST else KINDS if obj["kind"] in _FIRST else SERVING
             files = found[module].setdefault(cluster.name, {})

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from backend.clients.names import INGRESS_FEATURE
 from backend.export.hcl import Block, Expr, block
 from backend.export.recipe import Recipe
 from backend.resources.cluster_shape import COMPONENTS
-from backend.resources.fleet_ingress import FEATURE
 from backend.resources.gke import account_id
 from backend.resources.iam import AGENT_ROLES, NODE_ROLES, agent
 from backend.resources.marks import labels
 from backend.resources.services import WANTED
-from backend.resources.subnets import GLOBAL_PROXY, proposals
+from backend.resources.subnets import GLOBAL_PROXY, ranges
 from backend.spec import ClusterSpec, Provisioning
 
 PROJECT = Expr("var.project")
@@ -59,17 +59,14 @@ def cloud_blocks(recipe: Recipe) -> dict[str, list[Block]]:
 
 
 def _ranges(recipe: Recipe) -> list[Block]:
-    targets = recipe.spec.targets
-    fixed = {cluster.region: cluster.proxy_subnet for cluster in targets if cluster.proxy_subnet != "auto"}
-    free = proposals([one.region for one in targets if one.region not in fixed], fixed.values())
-    ranges = {region: str(found) for region, found in (fixed | dict(free)).items()}
+    found = ranges(recipe.spec, (), ())
     return [
         block(
             "variable",
             "proxy_ranges",
             comment="A free range for the load balancer's proxies in each region.",
             type=Expr("map(string)"),
-            default={region: ranges[region] for region in sorted(ranges)},
+            default={region: str(found[region]) for region in sorted(found)},
         )
     ]
 
@@ -249,9 +246,9 @@ def _fleet(recipe: Recipe) -> list[Block]:
         block(
             "resource",
             "google_gke_hub_feature",
-            FEATURE,
+            INGRESS_FEATURE,
             comment="A fleet has one config cluster: where another one is set up, import the feature instead.",
-            name=FEATURE,
+            name=INGRESS_FEATURE,
             location="global",
             labels=dict(labels(recipe.spec)),
             of=[
@@ -259,7 +256,7 @@ def _fleet(recipe: Recipe) -> list[Block]:
                     "spec",
                     of=[
                         block(
-                            FEATURE,
+                            INGRESS_FEATURE,
                             config_membership=Expr(f"google_gke_hub_membership.{recipe.spec.config_cluster}.id"),
                         )
                     ],
@@ -273,7 +270,7 @@ def _fleet(recipe: Recipe) -> list[Block]:
             project=PROJECT,
             role=AGENT_ROLES[0],
             member=Expr(f'"serviceAccount:{member}"'),
-            depends_on=[Expr(f"google_gke_hub_feature.{FEATURE}")],
+            depends_on=[Expr(f"google_gke_hub_feature.{INGRESS_FEATURE}")],
         ),
     ]
 

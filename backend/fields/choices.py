@@ -110,7 +110,7 @@ def default_machines(draft: Draft) -> Sequence[Choice]:
     del draft
     return (
         Choice("e2-standard-4", "e2-standard-4", "4 vCPU; enough for system Pods and the endpoint picker"),
-        Choice("c2-standard-16", "c2-standard-16", "16 vCPU; the document's own"),
+        Choice("c2-standard-16", "c2-standard-16", "16 vCPU; that of Google's guide"),
     )
 
 

@@ -172,7 +172,7 @@ PAGES: tuple[Page, ...] = (
             Field("health_check.port", "Health check port", advanced=True),
         ),
         (),
-        "Google's default of 30 s cuts long answers off. The document's rule is at least twice the time that 99 of 100 "
+        "Google's default of 30 s cuts long answers off. The guide's rule is at least twice the time that 99 of 100 "
         "answers stay below (P99), 3600 s at most. Retries and queueing count against it, too.",
     ),
     Page(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.address import Address
 from backend.clients.kinds import JOB, POD
-from backend.errors import CloudError, Conflict, PromptError, StepTimeout
+from backend.errors import CloudError, Conflict, PromptError, RateLimited, StepTimeout, Unavailable
 from backend.load import report
 from backend.load.job import CONTAINER, NAME, OF_JOB, START_S, Load, job
 from backend.load.result import ClusterPoint, LoadResult, Point, totals
@@ -95,13 +95,18 @@ class LoadTest:
         await self._monitor.look()
         self.tally.begin()
         await self._kube.create(job(self._spec, self._load, self._address.address))
+        self._note(f"Job {NAME} on {self._cluster.name} is made; its client starts")
         try:
             failure = await self._follow(each)
         except BaseException:
-            with suppress(CloudError):
-                await self._kube.delete(JOB, self._spec.pool.namespace, NAME)
+            await self._take_away()
             raise
         return await self._result(failure)
+
+    async def _take_away(self) -> None:
+        with suppress(CloudError):
+            await self._kube.delete(JOB, self._spec.pool.namespace, NAME)
+            self._note(f"stopped: Job {NAME} on {self._cluster.name} is deleted")
 
     async def _make_way(self) -> None:
         namespace = self._spec.pool.namespace
@@ -215,8 +220,9 @@ class LoadTest:
         return point
 
     async def _result(self, failure: str | None) -> LoadResult:
-        log = await self._log()
+        log, unread = await self._log()
         found = report.parse(log)
+        failure = failure or unread
         spec, gateway = self._spec, None if self._snapshot is None else self._snapshot.gateway
         counts = [self.tally.counts.get(cluster.name) for cluster in spec.targets]
         if failure is None and found is None:
@@ -246,7 +252,19 @@ class LoadTest:
             log=() if found is not None else tuple(last),
         )
 
-    async def _log(self) -> str:
+    async def _log(self) -> tuple[str, str | None]:
+        """What the client wrote, and why that could not be read."""
+        began = time.monotonic()
+        while True:
+            try:
+                return await self._written(), None
+            except CloudError as error:
+                passing = isinstance(error, (Unavailable, RateLimited))
+                if not passing or time.monotonic() - began > BLIND_S:
+                    return "", f"its log could not be read: {error.message}"
+            await asyncio.sleep(self._look_s)
+
+    async def _written(self) -> str:
         pod = await self._pod()
         if pod is None:
             return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from backend.preflight.check import Check
 from backend.preflight.findings import Finding, Topic, Verdict, in_order, refusing
+from backend.preflight.ignoring import check_ignored
 from backend.preflight.offers import NetworkOffer, RegionOffer, SubnetOffer, TokenOwner
 from backend.preflight.survey import CHECKS, Survey, open_survey
 from backend.surroundings import hugging_face_token, project_of
@@ -23,6 +24,7 @@ __all__ = [
     "TokenOwner",
     "Topic",
     "Verdict",
+    "check_ignored",
     "hugging_face_token",
     "in_order",
     "open_survey",

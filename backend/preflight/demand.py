@@ -15,8 +15,6 @@ from backend import catalog
 from backend.clients.google import Json
 from backend.spec import ClusterSpec, GatewaySpec, GpuPool, Provisioning
 
-ZONES_PER_REGION = 3
-"""Zones over which GKE spreads a regional cluster's nodes."""
 BOOT_DISK_GB = 100
 """Boot disk that GKE gives a node."""
 FAMILY = "GPUS_PER_GPU_FAMILY"
@@ -101,14 +99,14 @@ def missing(cluster: ClusterSpec, seen: Mapping[str, object] | None) -> int:
 
 def _add_default_pool(cluster: ClusterSpec, counts: Counter[str], everywhere: Counter[str]) -> None:
     pool = cluster.default_pool
-    nodes = pool.nodes_per_zone * ZONES_PER_REGION
+    nodes = pool.nodes_per_zone * catalog.ZONES_PER_REGION
     if cpus := vcpus(pool.machine_type):
         series = pool.machine_type.partition("-")[0]
         counts[f"{series.upper()}_CPUS" if series in _OWN_CPUS else "CPUS"] += nodes * cpus
         everywhere["CPUS_ALL_REGIONS"] += nodes * cpus
     if disk := _DISKS.get(pool.disk_type):
         counts[disk] += nodes * BOOT_DISK_GB
-    _add_nodes(nodes, ZONES_PER_REGION, counts)
+    _add_nodes(nodes, catalog.ZONES_PER_REGION, counts)
 
 
 def _add_gpu_pool(region: str, pool: GpuPool, nodes: int, demand: Demand) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from backend import catalog, fit
-from backend.clients.huggingface import Door, Knock, Owner
+from backend.clients.huggingface import Account, Door, Knock
 from backend.errors import Unauthenticated
 from backend.preflight.check import Check, Question, unread
 from backend.preflight.findings import Finding, Topic, Verdict
@@ -72,7 +72,7 @@ async def _served(question: Question) -> bool:
     return all((cluster.region, cluster.name) in there for cluster in question.spec.targets)
 
 
-def judge_token(owner: Owner | Gap) -> Finding:
+def judge_token(owner: Account | Gap) -> Finding:
     """Whether the hub knows the token."""
     identity = "huggingface/token"
     if isinstance(owner, Gap):

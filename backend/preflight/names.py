@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 from backend.clients.google import Json
+from backend.clients.names import INGRESS_FEATURE
 from backend.preflight.check import Check, Question, unread
 from backend.preflight.findings import Finding, Topic, Verdict
 from backend.preflight.readings import Gap
@@ -16,23 +17,29 @@ TOPIC = Topic.NETWORK
 
 
 async def _names(question: Question) -> Sequence[Finding]:
-    clusters, memberships, features = await asyncio.gather(
-        question.readings.clusters(), question.readings.memberships(), question.readings.features()
+    clusters, memberships, features, gaps = await asyncio.gather(
+        question.readings.clusters(),
+        question.readings.memberships(),
+        question.readings.features(),
+        question.readings.clusters_unread(cluster.region for cluster in question.spec.clusters),
     )
-    found = list(judge_clusters(clusters, question))
+    found = list(judge_clusters([] if isinstance(clusters, Gap) else clusters, gaps, question))
     found += judge_memberships(memberships, question)
     found.append(judge_feature(features, memberships, question))
     return found
 
 
-def judge_clusters(clusters: Sequence[Json] | Gap, question: Question) -> Iterator[Finding]:
-    """Whether a cluster's name is free, or belongs to a cluster that can be adopted."""
+def judge_clusters(clusters: Sequence[Json], gaps: Mapping[str, Gap], question: Question) -> Iterator[Finding]:
+    """Whether a cluster's name is free, or belongs to a cluster that can be adopted.
+
+    ``gaps`` says of which regions, and why, nobody knows the clusters.
+    """
     spec = question.spec
     why = "a cluster of the same name is taken for the one that is wanted"
     for cluster in spec.clusters:
         identity = f"name/cluster/{cluster.name}"
-        if isinstance(clusters, Gap):
-            yield unread(identity, clusters, what="The clusters", why=why, topic=TOPIC)
+        if gap := gaps.get(cluster.region):
+            yield unread(identity, gap, what="The clusters", why=why, topic=TOPIC)
             continue
         place = (cluster.region, cluster.name)
         seen = next((one for one in clusters if (one.get("location"), one.get("name")) == place), None)
@@ -44,7 +51,8 @@ def judge_clusters(clusters: Sequence[Json] | Gap, question: Question) -> Iterat
         elif marks.ours(spec, seen.get("resourceLabels")):
             yield Finding(identity, Verdict.OK, f"{cluster.name} exists and is this stack's", why, None, TOPIC)
         else:
-            text = f"{cluster.name} exists and was not made for this stack: it is adopted, and destroy leaves it"
+            whose = marks.whose(spec, seen.get("resourceLabels"))
+            text = f"{cluster.name} exists and was {whose}: it is used as it is, and destroy leaves it"
             yield Finding(identity, Verdict.WARN, text, why, _other_name(spec, cluster, question), TOPIC)
 
 
@@ -91,7 +99,7 @@ def judge_feature(features: Sequence[Json] | Gap, memberships: Sequence[Json] | 
     why = "a fleet has one config cluster, and mcig never moves it away from others"
     if isinstance(features, Gap):
         return unread(identity, features, what="The fleet's features", why=why, topic=TOPIC)
-    feature = next((one for one in features if str(one.get("name", "")).endswith("/multiclusteringress")), None)
+    feature = next((one for one in features if str(one.get("name", "")).endswith(f"/{INGRESS_FEATURE}")), None)
     if feature is None:
         return Finding(identity, Verdict.OK, "the fleet has no config cluster yet", why, None, TOPIC)
     points_at = _config_membership(feature)
@@ -112,7 +120,7 @@ def judge_feature(features: Sequence[Json] | Gap, memberships: Sequence[Json] | 
 
 def _config_membership(feature: Mapping[str, object]) -> str:
     spec = feature.get("spec")
-    ingress = spec.get("multiclusteringress") if isinstance(spec, dict) else None
+    ingress = spec.get(INGRESS_FEATURE) if isinstance(spec, dict) else None
     return str(ingress.get("configMembership", "")) if isinstance(ingress, dict) else ""
 
 

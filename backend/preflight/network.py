@@ -27,23 +27,6 @@ def of_network(subnetworks: Iterable[Json], network: str) -> list[Json]:
     return [one for one in subnetworks if str(one.get("network", "")).rpartition("/")[2] == network]
 
 
-def pod_ranges(clusters: Iterable[Json], network: str) -> list[tuple[str, IPv4Network]]:
-    """Ranges that clusters of a network hold for Pods and Services, each with the cluster's name."""
-    found: list[tuple[str, IPv4Network]] = []
-    for cluster in clusters:
-        if str(cluster.get("network", "default")).rpartition("/")[2] != network:
-            continue
-        policy = cluster.get("ipAllocationPolicy") or {}
-        texts = {
-            cluster.get("clusterIpv4Cidr"),
-            cluster.get("servicesIpv4Cidr"),
-            policy.get("clusterIpv4CidrBlock"),
-            policy.get("servicesIpv4CidrBlock"),
-        }
-        found += [(str(cluster.get("name")), IPv4Network(text, strict=False)) for text in texts if text]
-    return found
-
-
 # --- the VPC ----------------------------------------------------------------------------------------------------------
 
 
@@ -75,11 +58,17 @@ def judge_vpc(
         what = f"The subnetworks of {name}"
         yield unread(f"network/{name}/subnetworks", subnetworks, what=what, why=VPC_WHY, topic=TOPIC)
         return
+    here = of_network(subnetworks, name)
+    kept = [one.proxy_subnet for one in spec.targets if isinstance(one.proxy_subnet, IPv4Network)]
+    places = list(dict.fromkeys(cluster.region for cluster in spec.clusters))
+    free = subnets.proposals(places, [*subnets.taken(here), *kept])
     for cluster in spec.clusters:
-        yield _ordinary(cluster, of_network(subnetworks, name), auto=auto, question=question)
+        yield _ordinary(cluster, here, free.get(cluster.region), auto=auto, question=question)
 
 
-def _ordinary(cluster: ClusterSpec, subnetworks: Sequence[Json], *, auto: bool, question: Question) -> Finding:
+def _ordinary(
+    cluster: ClusterSpec, subnetworks: Sequence[Json], free: IPv4Network | None, *, auto: bool, question: Question
+) -> Finding:
     network = question.spec.network
     here = [
         str(one["name"])
@@ -96,10 +85,9 @@ def _ordinary(cluster: ClusterSpec, subnetworks: Sequence[Json], *, auto: bool, 
         return Finding(identity, Verdict.FAIL, text, why, question.setting(network__subnetwork=here[0]), TOPIC)
     missing = f"no subnetwork {wanted}" if wanted else "no ordinary subnetwork"
     text = f"{network.vpc} has {missing} in {cluster.region}"
-    free = next(iter(subnets.proposals([cluster.region], subnets.taken(subnetworks)).values()), None)
     fix = (
         f"gcloud compute networks subnets create {wanted or network.vpc} --network={network.vpc} "
-        f"--region={cluster.region} --range={free} --project={question.project}"
+        f"--region={cluster.region} --range={free or 'A_FREE_RANGE'} --project={question.project}"
     )
     if wanted is None:
         fix += f" && {question.setting(network__subnetwork=network.vpc)}"
@@ -138,19 +126,16 @@ def judge_proxy_subnets(
     seen = () if isinstance(clusters, Gap) else clusters
     listed = () if isinstance(networks, Gap) else networks
     auto = any(one.get("name") == spec.network.vpc and one.get("autoCreateSubnetworks") for one in listed)
+    held = [(str(one["name"]), block) for one in here for block in subnets.taken([one])]
+    held += subnets.pod_ranges(seen, spec.network.vpc)
+    planned = subnets.ranges(spec, here, seen)
     for cluster in spec.targets:
-        yield _proxy_subnet(cluster, here, pod_ranges(seen, spec.network.vpc), auto=auto, question=question)
+        there = _standing(cluster.region, here, question)
+        yield there or _room(cluster, planned.get(cluster.region), held, auto=auto, question=question)
 
 
-def _proxy_subnet(
-    cluster: ClusterSpec,
-    here: Sequence[Json],
-    pods: Sequence[tuple[str, IPv4Network]],
-    *,
-    auto: bool,
-    question: Question,
-) -> Finding:
-    region, wanted = cluster.region, cluster.proxy_subnet
+def _standing(region: str, here: Sequence[Json], question: Question) -> Finding | None:
+    """The finding for a region that has a proxy-only subnet."""
     identity = f"subnet/{region}"
     active = subnets.active_proxy(here, region)
     if active is not None:
@@ -160,13 +145,25 @@ def _proxy_subnet(
         text = f"{region} has {regional}, a proxy-only subnet for regional load balancers, which excludes a global one"
         fix = f"gcloud compute networks subnets delete {regional} --region={region} --project={question.project}"
         return Finding(identity, Verdict.FAIL, text, SUBNET_WHY, fix, TOPIC)
-    held = [*((str(one["name"]), block) for one in here for block in subnets.taken([one])), *pods]
+    return None
+
+
+def _room(
+    cluster: ClusterSpec,
+    planned: IPv4Network | None,
+    held: Sequence[tuple[str, IPv4Network]],
+    *,
+    auto: bool,
+    question: Question,
+) -> Finding:
+    """Whether there is room for a region's proxy-only subnet; ``held`` are the ranges taken, by who holds them."""
+    region, wanted = cluster.region, cluster.proxy_subnet
+    identity = f"subnet/{region}"
     if not isinstance(wanted, IPv4Network):
-        free = subnets.proposals([region], [block for _, block in held]).get(region)
-        if free is None:
+        if planned is None:
             text = f"no /23 is left for a proxy-only subnet in {question.spec.network.vpc}"
             return Finding(identity, Verdict.FAIL, text, SUBNET_WHY, _another_vpc(question), TOPIC)
-        return Finding(identity, Verdict.OK, f"{free} is free for {region}", SUBNET_WHY, None, TOPIC)
+        return Finding(identity, Verdict.OK, f"{planned} is free for {region}", SUBNET_WHY, None, TOPIC)
     fix = question.setting(**{f"clusters__{cluster.name}__proxy_subnet": "auto"})
     if clash := next((f"{name} ({block})" for name, block in held if block.overlaps(wanted)), ""):
         return Finding(identity, Verdict.FAIL, f"{wanted} overlaps {clash}", RANGE_WHY, fix, TOPIC)

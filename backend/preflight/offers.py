@@ -22,7 +22,7 @@ class RegionOffer:
     used: float | None
     """GPUs of the quota in use; ``None`` when it could not be read."""
     needed: float
-    """GPUs that the specification's pool would take here."""
+    """GPUs that the specification's pool would take here beside those that it has."""
     usd_per_hour: float | None
     """Price of the whole pool here: Google's own for Spot in the specification's regions, else the catalogue's;
     ``None`` when unknown."""

@@ -28,6 +28,8 @@ class Need:
     amount: float
     family: str = ""
     """GPU or machine family, where the quota has a limit for each."""
+    unread: Gap | None = None
+    """Why nobody knows whether the stack's own clusters there use it already; ``None`` when that is known."""
 
     @property
     def id(self) -> str:
@@ -53,16 +55,23 @@ class Need:
 
 async def needs(question: Question) -> list[Need]:
     """The quotas that the specification still draws on."""
-    clusters = await question.readings.clusters()
+    readings = question.readings
+    clusters = await readings.clusters()
+    unread = await readings.clusters_unread(cluster.region for cluster in question.spec.clusters)
+    gaps = {region: gap for region, gap in unread.items() if not gap.off}
     wanted = demand.of_spec(question.spec, () if isinstance(clusters, Gap) else clusters)
     found = [
-        Need(region, metric, amount)
+        (region, metric, amount, "")
         for region, counts in wanted.regional.items()
         for metric, amount in sorted(counts.items())
     ]
-    found += [Need(region, demand.FAMILY, amount, family) for (region, family), amount in wanted.families.items()]
-    found += [Need(region, demand.LOCAL_SSD, amount, family) for (region, family), amount in wanted.local_ssd.items()]
-    return found + [Need(GLOBAL, metric, amount) for metric, amount in sorted(wanted.everywhere.items())]
+    found += [(region, demand.FAMILY, amount, family) for (region, family), amount in wanted.families.items()]
+    found += [(region, demand.LOCAL_SSD, amount, family) for (region, family), amount in wanted.local_ssd.items()]
+    somewhere = next(iter(gaps.values()), None)
+    return [
+        *(Need(region, metric, amount, family, gaps.get(region)) for region, metric, amount, family in found),
+        *(Need(GLOBAL, metric, amount, unread=somewhere) for metric, amount in sorted(wanted.everywhere.items())),
+    ]
 
 
 async def _gpus(question: Question) -> Sequence[Finding]:
@@ -120,6 +129,9 @@ def judge(need: Need, compute: Quota | Gap | None, cloud: Json | Gap | None, aga
     figures = f"limit {limit:g}, in use {'unknown' if used is None else format(used, 'g')}, needed {need.amount:g}"
     if need.amount > 0 and short > 0:
         text = f"{name}: {figures}, short by {short:g}"
+        if gap := need.unread:
+            text += f", unless this stack uses it already: {gap.why}"
+            return Finding(need.id, Verdict.UNKNOWN, text, why, gap.fix or None, topic, cause=gap.why)
         return Finding(need.id, Verdict.FAIL, text, why, again("--request", need.id), topic)
     if used is None and need.amount > 0:
         text = f"{name}: {figures}; whether so much is free cannot be told"

@@ -7,7 +7,7 @@ cannot be read is a ``Gap`` that says why, and that is what a finding then tells
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from backend.clients import Clients
 from backend.clients.google import Json
-from backend.clients.huggingface import Knock, Owner
+from backend.clients.huggingface import Account, Knock
 from backend.clients.machines import Advice, SpotPrice
 from backend.clients.quotas import Quota
 from backend.errors import CloudError, McigError, PermissionDenied, ServiceDisabled
@@ -123,11 +123,20 @@ class Readings:
         return await self._once(("versions", region), lambda: self._brief.container.server_config(region))
 
     async def clusters(self) -> list[Json] | Gap:
-        """Clusters of all locations."""
-        return await self._once(("clusters",), self._clusters)
+        """Clusters of all locations that gave an answer."""
+        listed = await self._once(("clusters",), self._brief.container.clusters)
+        return listed if isinstance(listed, Gap) else list(listed.found.values())
 
-    async def _clusters(self) -> list[Json]:
-        return list((await self._brief.container.clusters()).found.values())
+    async def clusters_unread(self, regions: Iterable[str]) -> Mapping[str, Gap]:
+        """Those of some regions whose clusters nobody knows, each with why."""
+        listed = await self._once(("clusters",), self._brief.container.clusters)
+        if isinstance(listed, Gap):
+            return dict.fromkeys(regions, listed)
+        return {
+            region: Gap(f"Kubernetes Engine has no answer from {region}", "ask again in a minute")
+            for region in regions
+            if any(location.startswith(region) for location in listed.unknown)
+        }
 
     async def networks(self) -> list[Json] | Gap:
         """VPC networks."""
@@ -145,7 +154,7 @@ class Readings:
         """Fleet features."""
         return await self._once(("features",), self._brief.fleet.features)
 
-    async def token_owner(self, token: SecretStr) -> Owner | Gap:
+    async def token_owner(self, token: SecretStr) -> Account | Gap:
         """Whose a Hugging Face token is."""
         return await self._once(("owner", token), lambda: self.clients.huggingface.owner(token))
 

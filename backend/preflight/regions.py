@@ -22,25 +22,31 @@ ASIDE = 3
 async def offers(spec: GatewaySpec, readings: Readings, regions: Sequence[str] = ()) -> tuple[RegionOffer, ...]:
     """What every region with the GPU offers for the first pool of a specification, and what ``regions`` offer.
 
-    A region that a cluster of the specification is in is judged by that cluster's own pool.
+    A region that a cluster of the specification is in is judged by that cluster's own pool, and what stands of it is
+    part of the quota's own use.
     """
     first = spec.targets[0].serving_pool
     pools = {cluster.region: cluster.serving_pool for cluster in spec.targets}
     known = catalog.regions_with(first.accelerator) or ()
-    live = await readings.zones_with(first.machine_type)
+    live, clusters = await asyncio.gather(readings.zones_with(first.machine_type), readings.clusters())
+    there = {} if isinstance(clusters, Gap) else {(one.get("location"), one.get("name")): one for one in clusters}
+    nodes = {one.region: demand.missing(one, there.get((one.region, one.name))) for one in spec.targets}
     zones = catalog.zones(first.accelerator) or () if isinstance(live, Gap) else live
     wanted = list(dict.fromkeys([*known, *(zone.rpartition("-")[0] for zone in zones), *pools, *regions]))
-    asked = (_offer(region, pools.get(region, first), zones, readings, own=region in pools) for region in wanted)
+    asked = (_offer(region, pools.get(region, first), zones, readings, nodes.get(region)) for region in wanted)
     return tuple(await asyncio.gather(*asked))
 
 
-async def _offer(region: str, pool: GpuPool, all_zones: Sequence[str], readings: Readings, *, own: bool) -> RegionOffer:
+async def _offer(
+    region: str, pool: GpuPool, all_zones: Sequence[str], readings: Readings, missing: int | None
+) -> RegionOffer:
+    """``missing`` is how many nodes of a cluster of the specification's are not there yet; None without one."""
     zones = tuple(zone for zone in all_zones if zone.startswith(f"{region}-"))
     metric = demand.gpu_metric(pool.accelerator, pool.provisioning)
     family = demand.family_of(pool.accelerator) if metric == demand.FAMILY else None
     dimensions = {"region": region} | ({} if family is None else {"gpu_family": family})
     wanted_zones = tuple(zone for zone in pool.zones if zone in zones) or zones
-    spot = pool.provisioning is Provisioning.SPOT and bool(zones) and own
+    spot = pool.provisioning is Provisioning.SPOT and bool(zones) and missing is not None
     quotas, info, advice, live = await asyncio.gather(
         readings.region_quotas(region),
         _nothing() if metric is None else readings.quota_info(quota_id(metric, regional=True)),
@@ -52,7 +58,8 @@ async def _offer(region: str, pool: GpuPool, all_zones: Sequence[str], readings:
     limits = [limit for limit in (quota.limit if isinstance(quota, Quota) else None, cloud) if limit is not None]
     limit = min(limits) if limits else None
     used = quota.used if isinstance(quota, Quota) else None
-    needed = float(pool.nodes * pool.accelerators_per_node * max(1, len(pool.zones)))
+    nodes = pool.nodes * max(1, len(pool.zones)) if missing is None else missing
+    needed = float(nodes * pool.accelerators_per_node)
     quoted = catalog.quote(pool.machine_type, region, pool.provisioning)
     known = quoted if quoted is not None and quoted.region == region else None
     price: Price | SpotPrice | None = live if isinstance(live, SpotPrice) else known

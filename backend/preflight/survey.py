@@ -40,6 +40,7 @@ from backend.preflight.readings import Gap, Readings
 from backend.resources import declare, subnets
 from backend.resources.services import WANTED
 from backend.spec import GatewaySpec, Rehearsal, Target
+from backend.surroundings import gcloud_account
 
 CHECK_LIMIT_S = 20.0
 """Longest time for one check; its readings have shorter limits of their own."""
@@ -139,13 +140,12 @@ class Survey:
         )
 
     async def propose_ranges(self, spec: GatewaySpec) -> Mapping[str, str]:
-        """A free /23 for the proxy-only subnet of each region that has none; regions without room are missing."""
+        """The range that a run takes for each proxy-only subnet it may choose one for; none where there is no room."""
         subnetworks, clusters = await asyncio.gather(self._readings.subnetworks(), self._readings.clusters())
         here = [] if isinstance(subnetworks, Gap) else network.of_network(subnetworks, spec.network.vpc)
-        pods = network.pod_ranges([] if isinstance(clusters, Gap) else clusters, spec.network.vpc)
-        open_regions = [region for region in spec.regions if subnets.active_proxy(here, region) is None]
-        held = [*subnets.taken(here), *(block for _, block in pods)]
-        return {region: str(block) for region, block in subnets.proposals(open_regions, held).items()}
+        chosen = {cluster.region for cluster in spec.targets if cluster.proxy_subnet == "auto"}
+        found = subnets.ranges(spec, here, () if isinstance(clusters, Gap) else clusters)
+        return {region: str(block) for region, block in found.items() if region in chosen}
 
     async def token_owner(self, token: SecretStr) -> TokenOwner:
         """Whose a Hugging Face token is."""
@@ -155,11 +155,12 @@ class Survey:
             return TokenOwner(None, None, known, found.why)
         return TokenOwner(found.name or None, found.scope or None, True, "")
 
-    async def request_quota(self, spec: GatewaySpec, identity: str) -> str:
+    async def request_quota(self, spec: GatewaySpec, identity: str, *, email: str | None = None) -> str:
         """Ask Google for as much quota as a finding ``quota/REGION/METRIC`` lacks, and say what was answered.
 
-        The one thing here that changes something. Raises ``UsageError`` when there is no such quota or it suffices,
-        and ``CloudError``.
+        The one thing here that changes something. ``email`` is whom Google may ask back: the account of the
+        credentials, else gcloud's, unless named. Raises ``UsageError`` when there is no such quota, it suffices, or no
+        address is known, and ``CloudError``.
         """
         question = self._question(spec, None, None)
         needs = {need.id: need for need in await quota.needs(question)}
@@ -177,13 +178,25 @@ class Survey:
         used = 0.0 if compute is None or isinstance(compute, Gap) else compute.used
         value = need.amount + used
         name = f"mcig-{need.scope}-{need.metric}-{need.family}".lower().replace("_", "-").rstrip("-")[:63]
-        answer = await self._clients.quotas.request(need.identity, need.dimensions, value, name=name)
+        answer = await self._clients.quotas.request(
+            need.identity, need.dimensions, value, name=name, email=email or self._account(question, identity)
+        )
         self.refresh()
         return _answered(answer, value, identity)
 
     async def close(self) -> None:
         """Stop what is under way; the clients stay open."""
         await self._readings.close()
+
+    def _account(self, question: Question, identity: str) -> str:
+        known = self._clients.connection.account or gcloud_account(self._environ)
+        if not known:
+            raise UsageError(
+                "no email address is known with which quota could be asked for",
+                cause="Google takes no request for more without the address of an account that may change quotas",
+                fix=question.again("--request", identity, "--email", "ADDRESS"),
+            )
+        return known
 
     def _question(self, spec: GatewaySpec, token: SecretStr | None, again: Again | None) -> Question:
         spec = spec.model_copy(update={"project": self.project})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from backend import catalog
 from backend.clients.google import Json
 from backend.errors import InvalidRequest
 from backend.preflight.check import Check, Question, unread
-from backend.preflight.demand import ZONES_PER_REGION
 from backend.preflight.findings import Finding, Topic, Verdict
 from backend.preflight.readings import Gap
-from backend.resources.versions import parse, resolve, satisfies
+from backend.resources.versions import TOO_OLD, channel_of, parse, resolve, satisfies, upgrade_command
 from backend.rules import FIRST_METRIC
 from backend.spec import BalancingMode, ClusterSpec
 
@@ -43,8 +43,10 @@ def judge_gke(cluster: ClusterSpec, offer: Json | Gap, seen: Sequence[Json], que
     if there is not None and (version := there.get("currentMasterVersion")):
         if satisfies(version, wanted):
             return Finding(identity, Verdict.OK, f"{cluster.name} runs GKE {version}", why, None, TOPIC)
-        text = f"{cluster.name} runs GKE {version} and is wanted with {wanted}: its control plane is upgraded first"
-        return Finding(identity, Verdict.WARN, text, why, None, TOPIC)
+        text = f"{cluster.name} runs GKE {version}, and {wanted} is needed: {TOO_OLD}"
+        known = {} if isinstance(offer, Gap) else offer
+        fix = upgrade_command(cluster.name, cluster.region, wanted, known, channel_of(there), project=question.project)
+        return Finding(identity, Verdict.FAIL, text, why, fix, TOPIC)
     if isinstance(offer, Gap):
         return unread(identity, offer, what=f"The GKE versions of {cluster.region}", why=why, topic=TOPIC)
     try:
@@ -103,8 +105,8 @@ async def _metric(question: Question) -> Sequence[Finding]:
 
 async def _groups(question: Question) -> Sequence[Finding]:
     targets = question.spec.targets
-    groups = ZONES_PER_REGION * len(targets)
-    text = f"{len(targets)} clusters in {ZONES_PER_REGION} zones each give {groups} network endpoint groups "
+    groups = catalog.ZONES_PER_REGION * len(targets)
+    text = f"{len(targets)} clusters in {catalog.ZONES_PER_REGION} zones each give {groups} network endpoint groups "
     text += f"of at most {MOST_GROUPS}"
     why = "a backend service with more endpoint groups is refused, and the Gateway is never programmed"
     verdict = Verdict.OK if groups <= MOST_GROUPS else Verdict.FAIL

@@ -42,6 +42,11 @@ class Model(Part):
         return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
     @property
+    def served_name(self) -> str:
+        """What is asked for when nothing is named: the first adapter, else the base model."""
+        return self.adapters[0].name if self.adapters else self.id
+
+    @property
     def kv_cache_metric(self) -> str:
         """The Prometheus name under which this vLLM reports KV-cache use (renamed in 0.9, vllm-project/vllm#18354)."""
         old = self.version is not None and self.version < (0, 9, 0)

@@ -10,5 +10,6 @@ from backend.prompting import PromptListener
 from backend.rules import SpecNote
 from backend.stack.opened import Stack
 from backend.stack.opening import open_stack
+from backend.stack.planning import adopted
 
-__all__ = ["Costs", "Departed", "PromptListener", "SpecNote", "Spent", "Stack", "departures", "open_stack"]
+__all__ = ["Costs", "Departed", "PromptListener", "SpecNote", "Spent", "Stack", "adopted", "departures", "open_stack"]

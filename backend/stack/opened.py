@@ -5,30 +5,27 @@ Invariant: ``apply``, ``load``, ``drill`` and ``prompt`` act; every other call o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import TYPE_CHECKING
 
-from backend import catalog, manifest_check, money, rules, stockout
+from backend import manifest_check, rules
 from backend.address import Address
 from backend.engine.apply import Result
-from backend.engine.events import Action, Emit, Verb
+from backend.engine.events import Emit, Verb
 from backend.engine.forecast import Forecast
 from backend.engine.plan import Plan
-from backend.engine.resource import Resource
-from backend.errors import McigError, ServiceDisabled, UsageError
+from backend.errors import McigError, UsageError
 from backend.lock import StackLock
-from backend.money import Costs, Spent
 from backend.places import Places
 from backend.prompting import GATEWAY, PromptListener, Prompts
-from backend.retire import Retirement
+from backend.retire import Declare, Retirement
 from backend.rules import SpecNote
 from backend.spec import GatewaySpec
+from backend.stack.accounts import StackMoney
 from backend.stack.planning import Planning
 from backend.stack.running import Runs
 from backend.stack.traffic import Traffic
-from backend.status import ResourceStatus, Status, unread
-from backend.stockout import Alternative
+from backend.status import Status, statuses, unread
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
     from backend.clients.connect import Connection
     from backend.explain import Node
     from backend.load import Drill, DrillResult, Load, LoadResult, Point
-    from backend.monitor import Monitor
+    from backend.monitor import DriftSnapshot, Monitor
     from backend.preflight import Finding, Survey, Topic
     from backend.resources.leftovers import Leftover
     from backend.resources.sharing import Teardown
@@ -53,67 +50,35 @@ class Stack:
         *,
         connection: Connection,
         clients: Clients,
-        resources: Sequence[Resource[Any]],
+        declare: Declare,
         places: Places,
-        retirement: Retirement | None = None,
         survey: Survey | None = None,
         token: SecretStr | None = None,
         another: Callable[[Teardown], Stack] | None = None,
     ) -> None:
+        """``declare`` gives new rows of a specification; raises what ``Retirement`` raises."""
         self.spec = spec
         """The specification, with its project filled in."""
         self.connection = connection
         """The cloud it lives in."""
+        self.money = StackMoney(spec, connection=connection, clients=clients)
+        """What it costs."""
         self._clients = clients
-        self._resources = tuple(resources)
+        self._declare = declare
         self._places = places
         self._survey = survey
         self._token = token
         self._another = another
-        self._planning = Planning(spec, resources=self._resources, places=places, retirement=retirement)
         self._runs = Runs(
-            spec,
-            rows=self._planning.rows,
-            declared=self._resources,
-            places=places,
-            connection=connection,
-            retirement=retirement,
-            survey=survey,
-            token=token,
+            spec, planning=self._planning, places=places, connection=connection, survey=survey, token=token
         )
-        self._prompts = Prompts(spec, connection=connection, clients=clients, resources=self._resources)
+        self._prompts = Prompts(spec, connection=connection, clients=clients, resources=self._planning().declared)
         self._traffic = Traffic(spec, connection=connection, clients=clients, addresses=self.addresses)
 
     @property
     def notes(self) -> tuple[SpecNote, ...]:
         """What should be known of the specification before it is carried out."""
         return tuple(rules.notes(self.spec))
-
-    @property
-    def prices_dated(self) -> tuple[date, date]:
-        """Dates of the oldest and the newest price behind the plans' costs."""
-        return catalog.prices_dated()
-
-    @property
-    def costs(self) -> Costs:
-        """What the specification costs while it stands: an estimate."""
-        return money.costs(self.spec)
-
-    async def spent(self) -> Spent:
-        """What the stack has cost so far, at most, by the creation times of its clusters; nothing while it has none."""
-        try:
-            listed = await self._clients.container.clusters()
-        except ServiceDisabled:
-            return money.spent(self.spec, ())
-        return money.spent(self.spec, listed.found.values())
-
-    def guard_left_s(self, so_far: Spent) -> float | None:
-        """Seconds until the specification's guard is passed, 0 when it is; ``None`` without one."""
-        return money.reached_in_s(self.spec.guard, so_far, self.costs.usd_per_hour)
-
-    def guard_passed(self, so_far: Spent) -> str:
-        """Which limits of the specification's guard are passed, in words; empty when none is."""
-        return money.over(self.spec.guard, so_far, rehearsed=self.connection.speed is not None)
 
     def taking(self, *, shared: bool = False, adopted: bool = False) -> Stack:
         """The same stack over the same connections, whose destroy takes more; see ``open_stack``.
@@ -134,11 +99,11 @@ class Stack:
         would have to move to another config cluster, and for manifests of a cluster to come that no API server would
         take, unless the specification asks beyond the catalogue.
         """
-        return await self._planning.plan(verb, only=only)
+        return await self._planning().plan(verb, only=only)
 
     def notes_on(self, plan: Plan) -> tuple[SpecNote, ...]:
         """What should be known before a plan is carried out: of the specification, and of how it was checked."""
-        return (*self.notes, *manifest_check.notes(self._planning.rows(plan.verb), plan))
+        return (*self.notes, *manifest_check.notes(self._planning().rows(plan.verb), plan))
 
     async def preflight(
         self,
@@ -169,33 +134,18 @@ class Stack:
         emit: Emit,
         note: Callable[[str], None] = lambda _: None,
         ignore: Collection[str] = (),
+        take_over: bool = False,
     ) -> Result:
-        """Carry out a plan of either verb; raises ``LockHeld`` when another run works on the stack.
+        """Carry out a plan of either verb, after a look whether the cloud is still as it was planned for.
+
+        Raises ``LockHeld`` when another run works on the stack; one on another host is taken over with ``take_over``,
+        and a dead one of this host in any case. Raises ``Conflict`` when there is more to do now than in the plan.
 
         ``note`` gets what people should know and is no event of the run. A plan with nothing to do leaves no journal.
         Operations that a killed run left behind are waited for by name. Where the first step turns APIs on, what could
         not be checked before is checked then, and all but the failures in ``ignore`` end the run.
         """
-        return await self._runs.carry_out(plan, emit=emit, note=note, ignore=ignore)
-
-    def out_of_stock(self, result: Result) -> tuple[str, ...]:
-        """Names of the clusters whose node pools could not be had in a run, because zones had no machines."""
-        return stockout.without_machines(result)
-
-    def alternatives(self, spec: GatewaySpec, cluster: str) -> list[Alternative]:
-        """What else there is for a cluster's node pool, the nearest first; a specification for each."""
-        return stockout.alternatives(spec, cluster, out=stockout.tried(spec, cluster))
-
-    def adopted(self, plan: Plan, *, left: bool = False) -> tuple[str, ...]:
-        """Names of the clusters that a plan to destroy would delete, or leaves, because mcig did not make them."""
-        from backend.resources.cluster import ADOPTED
-
-        wanted = Action.NO_OP if left else Action.DELETE
-        return tuple(
-            step.resource.partition("/")[2]
-            for step in plan.steps
-            if step.action is wanted and step.step.reason.startswith(ADOPTED)
-        )
+        return await self._runs.carry_out(plan, emit=emit, note=note, ignore=ignore, take_over=take_over)
 
     async def leftovers(self) -> tuple[Leftover, ...]:
         """Parts of load balancers that a vanished Gateway of the stack probably left; they are never deleted."""
@@ -208,12 +158,13 @@ class Stack:
 
         Raises ``Unavailable`` when the clusters themselves cannot be looked up.
         """
-        plan = await self._planning.look()
+        planning = self._planning()
+        plan = await planning.look()
         unseen = {step.resource: step.unseen for step in plan.steps if step.unseen is not None}
         for name, error in unseen.items():
             if name.startswith("cluster/"):
                 raise error
-        resources = tuple(ResourceStatus.of(step) for step in plan.steps)
+        resources = statuses(plan, planning.following)
         present = {item.resource for item in resources if item.state != "absent"}
         cost = sum(step.about.usd_per_hour for step in plan.steps if step.resource in present)
         gateway = GATEWAY in present
@@ -222,16 +173,16 @@ class Stack:
             addresses = await self.addresses()
         left = () if gateway else await self.leftovers()
         standing = any(name.startswith("cluster/") for name in present)
-        so_far = await self.spent() if standing else None
-        passed = "" if so_far is None else self.guard_passed(so_far)
-        why = await self._traffic.explain(self._planning.drift(plan)) if standing else None
+        so_far = await self.money.spent() if standing else None
+        passed = "" if so_far is None else self.money.guard_passed(so_far)
+        why = await self._traffic.explain(planning.drift(plan)) if standing else None
         return Status(
             self.spec.name,
             self.spec.target,
             resources,
             addresses,
             cost,
-            self.prices_dated,
+            self.money.prices_dated,
             left,
             spent=so_far,
             guard=self.spec.guard,
@@ -243,7 +194,7 @@ class Stack:
     async def explain(self) -> Node:
         """What the cloud says of the stack's fleet, gateway, clusters and Pods, with cause and fix; reads only."""
         try:
-            drift = await self._planning.look_for_drift()
+            drift = await self._look_for_drift()
         except McigError as error:
             from backend.monitor import DriftSnapshot
 
@@ -252,7 +203,7 @@ class Stack:
 
     def monitor(self) -> Monitor:
         """Give what looks at the stack's traffic, again and again; it changes nothing."""
-        return self._traffic.monitor(self._planning.look_for_drift)
+        return self._traffic.monitor(self._look_for_drift)
 
     async def load(
         self,
@@ -316,6 +267,18 @@ class Stack:
             text, model=model, max_tokens=max_tokens, temperature=temperature, objective=objective
         )
         return ask.curl(base_url)
+
+    def _planning(self) -> Planning:
+        """Rows of their own for a look, a plan or a run."""
+        return Planning(
+            self.spec,
+            resources=self._declare(self.spec),
+            places=self._places,
+            retirement=Retirement(self._places, self.spec, self._declare),
+        )
+
+    async def _look_for_drift(self) -> DriftSnapshot:
+        return await self._planning().look_for_drift()
 
     async def close(self) -> None:
         """Give connections and threads back."""

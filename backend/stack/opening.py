@@ -8,7 +8,6 @@ from typing import Any
 
 from backend.engine.resource import Resource
 from backend.places import Places
-from backend.retire import Retirement
 from backend.spec import GatewaySpec
 from backend.stack.opened import Stack
 from backend.surroundings import hugging_face_token, kubeconfig_of, project_of
@@ -56,9 +55,8 @@ async def open_stack(
                 spec,
                 connection=connection,
                 clients=clients,
-                resources=rows(spec),
+                declare=rows,
                 places=places,
-                retirement=Retirement(places, spec, rows),
                 survey=survey,
                 token=token,
                 another=made,

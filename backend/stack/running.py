@@ -1,7 +1,8 @@
 """Carrying out a plan of a stack: under its lock, with a journal, going on where a killed run stopped.
 
-Invariants: a stack has one run at a time; what is applied is kept as the stack's specification, and the token never is;
-a plan with nothing to do leaves no journal.
+Invariants: a stack has one run at a time; every run has rows of its own, so that nothing of an earlier one is left in
+them; it does nothing that the plan did not name; what is applied is kept as the stack's specification, and the token
+never is; a plan with nothing to do leaves no journal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.agreed import confirmed
 from backend.clients import ahead
 from backend.engine import journal
 from backend.engine.apply import Result, Run, apply
@@ -22,8 +24,8 @@ from backend.engine.plan import Plan
 from backend.engine.resource import Resource
 from backend.lock import StackLock
 from backend.places import Places, private_folder, write_private
-from backend.retire import Retirement
 from backend.spec import GatewaySpec
+from backend.stack.planning import Planning
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -53,60 +55,78 @@ class Runs:
         self,
         spec: GatewaySpec,
         *,
-        rows: Callable[[Verb], Rows],
-        declared: Rows,
+        planning: Callable[[], Planning],
         places: Places,
         connection: Connection,
-        retirement: Retirement | None,
         survey: Survey | None,
         token: SecretStr | None,
     ) -> None:
-        """``rows`` are all rows of a run, ``declared`` those of the specification."""
-        self._spec, self._rows, self._declared = spec, rows, declared
+        """``planning`` declares the rows of a run."""
+        self._spec, self._planning = spec, planning
         self._places = places
         self._connection = connection
-        self._retirement = retirement
         self._survey, self._token = survey, token
 
     async def carry_out(
-        self, plan: Plan, *, emit: Emit, note: Callable[[str], None], ignore: Collection[str]
+        self, plan: Plan, *, emit: Emit, note: Callable[[str], None], ignore: Collection[str], take_over: bool
     ) -> Result:
         """See ``Stack.apply``."""
         name = self._spec.name
-        run = Run(_run_id(), name, str(self._spec.target), self._speed)
-        with StackLock(self._places.lock(name), name) as lock:
-            if lock.taken_from is not None:
-                note(f"taking over from a run that died: {lock.taken_from}")
-            saved = self._places.stack(name)
+        report = f"`mcig support-bundle {name}` gathers a bug report; `mcig {plan.verb} {name}` tries again"
+        run = Run(_run_id(), name, str(self._spec.target), self._speed, report)
+        with StackLock(self._places.lock(name), name, take_over=take_over) as lock:
+            if (before := lock.taken_from) is not None:
+                note(f"taking over from a run {'that died' if before.here else 'on another host'}: {before}")
+            planning = self._planning()
+            plan = confirmed(plan, await planning.plan(plan.verb), following=planning.following, stack=name)
+            saved, retirement = self._places.stack(name), planning.retirement
             if plan.verb is Verb.APPLY:
-                if self._retirement is not None:
-                    self._retirement.remember()
+                if retirement is not None:
+                    retirement.remember()
                 write_private(saved, self._saved_text())
-            result = await self._recorded(plan, run, emit, ignore)
+            result = await self._recorded(plan, planning, run, emit, note=note, ignore=ignore)
             if plan.verb is Verb.DESTROY and result.outcome is Outcome.SUCCEEDED:
                 saved.unlink(missing_ok=True)
-            if self._retirement is not None and result.outcome is Outcome.SUCCEEDED and not plan.left_out:
-                self._retirement.forget()
+            if retirement is not None and result.outcome is Outcome.SUCCEEDED and not plan.left_out:
+                retirement.forget()
+            if result.unheard is not None:
+                raise result.unheard
             return result
 
-    async def _recorded(self, plan: Plan, run: Run, emit: Emit, ignore: Collection[str]) -> Result:
+    async def _recorded(
+        self,
+        plan: Plan,
+        planning: Planning,
+        run: Run,
+        emit: Emit,
+        *,
+        note: Callable[[str], None],
+        ignore: Collection[str],
+    ) -> Result:
+        rows = planning.rows(plan.verb)
         if not plan.changes:
-            return await apply(plan, self._rows(plan.verb), run=run, emit=emit)
+            return await apply(plan, rows, run=run, emit=emit)
         ahead.for_changes(APIS.get(step.resource.partition("/")[0], "") for step in plan.changes)
-        self._resume(plan)
+        self._resume(plan, planning.declared)
         record = self._places.journal(self._spec.name, run.id)
         private_folder(record.parent)
         with journal.Journal(record) as written:
+            lost = False
 
-            def both(event: Event) -> None:
-                written(event)
-                emit(event)
+            def keep(event: Event) -> None:
+                nonlocal lost
+                try:
+                    if not lost:
+                        written(event)
+                except OSError as error:
+                    lost = True
+                    note(f"the journal cannot be written any more, the run goes on: {error}")
 
-            return await apply(plan, self._gated(plan, ignore), run=run, emit=both)
+            return await apply(plan, self._gated(plan, rows, ignore), run=run, emit=emit, record=keep)
 
-    def _gated(self, plan: Plan, ignore: Collection[str]) -> Rows:
+    def _gated(self, plan: Plan, rows: Rows, ignore: Collection[str]) -> Rows:
         """The rows of a run, with a second look behind the first of them where that turns APIs on."""
-        rows, survey = self._rows(plan.verb), self._survey
+        survey = self._survey
         first = next((step for step in plan.changes if step.resource == SERVICES), None)
         if survey is None or first is None or plan.verb is not Verb.APPLY or plan.left_out:
             return rows
@@ -118,12 +138,12 @@ class Runs:
 
         return [gate.Gate(row, look) if row.id == SERVICES else row for row in rows]
 
-    def _resume(self, plan: Plan) -> None:
+    def _resume(self, plan: Plan, rows: Rows) -> None:
         """Give resources the operations that earlier runs of the same verb left under way."""
         earlier = sorted(self._places.journal(self._spec.name, "*").parent.glob("*.jsonl"), reverse=True)[:RUNS_RESUMED]
         left = journal.under_way(map(_readable, earlier), verb=plan.verb, target=str(self._spec.target))
         changes = {step.resource for step in plan.changes}
-        for resource in self._declared:
+        for resource in rows:
             if resource.id in changes and resource.id in left:
                 resource.resume(left[resource.id])
 

@@ -5,8 +5,8 @@ Invariant: requests go through the gateway's own addresses, and only a load or a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from backend.address import Address
 from backend.errors import ServiceDisabled
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backend.explain import Node
     from backend.load import Drill, DrillResult, Load, LoadResult, Point
     from backend.load.run import LoadTest
+    from backend.money import Standing
     from backend.monitor import DriftSnapshot, Monitor
 
 
@@ -48,11 +49,12 @@ class Traffic:
         from backend.monitor import Monitor
         from backend.monitor.drift import DriftLook
         from backend.monitor.spending import Spending
+        from backend.resources.standing import look
 
-        async def clusters() -> Sequence[Mapping[str, Any]]:
-            return tuple((await self._clients.container.clusters()).found.values())
+        async def stands() -> Sequence[Standing]:
+            return await look(self._spec, self._clients)
 
-        cost = Spending(self._spec, clusters, rehearsed=self._connection.speed is not None)
+        cost = Spending(self._spec, stands, rehearsed=self._connection.speed is not None)
         where = self._connection.description
         return Monitor(
             self._spec,

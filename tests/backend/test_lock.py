@@ -110,8 +110,24 @@ def test_another_hosts_lock_is_refused_with_who_and_since(path: Path) -> None:
         pass
     assert "somebody@elsewhere" in caught.value.message
     assert "2026-01-02T03:04:05" in caught.value.message
-    assert str(path) in caught.value.fix
+    assert "make sure on elsewhere that it is over" in caught.value.fix
+    assert "mcig apply demo --take-over" in caught.value.fix
     assert Owner(**json.loads(path.read_text())) == owner
+
+
+def test_another_hosts_lock_is_taken_over_when_that_is_asked_for(path: Path) -> None:
+    owner = replace(Owner.me(), host="elsewhere", pid=1)
+    written(path, owner)
+    with StackLock(path, "demo", take_over=True) as lock:
+        assert lock.taken_from == owner
+        assert not owner.here
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_a_run_that_is_known_to_live_is_never_taken_over(path: Path) -> None:
+    with StackLock(path, "demo"), pytest.raises(LockHeld) as caught, StackLock(path, "demo", take_over=True):
+        pass
+    assert "--take-over" not in caught.value.fix
 
 
 def test_a_torn_lock_file_is_no_owner(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,9 +23,8 @@ def spec_of(places: Places, *settings: str) -> GatewaySpec:
     return presets.load(presets.find("two-region-h100", places), ("project=demo-project", *settings))
 
 
-def cluster(name: str, region: str, hours: float, *pools: str) -> dict[str, Any]:
-    made = (NOW - timedelta(hours=hours)).isoformat()
-    return {"name": name, "location": region, "createTime": made, "nodePools": [{"name": one} for one in pools]}
+def standing(name: str, hours: float, *, made: bool = True, gpus: bool) -> money.Standing:
+    return money.Standing(name, NOW - timedelta(hours=hours), made=made, gpus=gpus)
 
 
 def test_the_documents_own_example_costs_what_its_prices_say(places: Places) -> None:
@@ -52,18 +50,38 @@ def test_what_has_no_price_is_named_and_not_free_in_silence(places: Places) -> N
     assert found.gpus == pytest.approx(3 * 8.910)
 
 
+def test_what_counts_at_another_regions_price_is_named(places: Places) -> None:
+    east = "clusters.gke-east"
+    settings = (f"{east}.region=us-west1", f"{east}.gpu_pool.zones=[us-west1-a]", "beyond_catalog=true")
+    found = money.costs(spec_of(places, *settings))
+    assert found.borrowed == (money.Borrowed("c2-standard-16", ("us-west1",), "us-central1"),)
+    told = found.to_json()["borrowed_prices"]
+    assert told == [{"machine_type": "c2-standard-16", "regions": ("us-west1",), "of": "us-central1"}]
+    assert money.costs(spec_of(places)).borrowed == ()
+
+
 def test_money_so_far_counts_what_is_there_since_it_was_made(places: Places) -> None:
     spec = spec_of(places)
-    seen = [
-        cluster("gke-west", "europe-west3", 2, "default-pool", "h100"),
-        cluster("gke-east", "us-east4", 1, "default-pool"),
-        cluster("gke-west", "us-east1", 100, "h100"),
-        {"name": "gke-east", "location": "us-east4"},
-    ]
+    seen = [standing("gke-west", 2, gpus=True), standing("gke-east", 1, gpus=False)]
     so_far = money.spent(spec, seen, NOW)
     assert so_far.hours == pytest.approx(2)
     assert so_far.usd == pytest.approx(2 * (3 * 18.376 + 0.1 + 3 * 1.0761) + 0.1 + 3 * 0.9406, rel=0.01)
+    assert so_far.uncounted == ()
     assert money.spent(spec, [], NOW) == money.Spent(0.0, None, NOW)
+
+
+def test_of_a_cluster_that_is_not_the_stacks_only_the_gpus_count(places: Places) -> None:
+    seen = [standing("gke-west", 2, made=False, gpus=True), standing("gke-east", 1000, made=False, gpus=False)]
+    so_far = money.spent(spec_of(places), seen, NOW)
+    assert so_far.usd == pytest.approx(2 * 3 * 18.376)
+    assert (so_far.hours, so_far.uncounted) == (2, ("gke-west", "gke-east"))
+    assert so_far.to_json()["uncounted"] == ["gke-west", "gke-east"]
+
+
+def test_what_stands_since_nobody_knows_when_is_named_and_passes_no_guard(places: Places) -> None:
+    so_far = money.spent(spec_of(places), [money.Standing("gke-west", None, made=False, gpus=True)], NOW)
+    assert so_far == money.Spent(0.0, None, NOW, ("gke-west",))
+    assert money.over(Guard(usd=0.01, hours=0.01), so_far) == ""
 
 
 @pytest.mark.parametrize(

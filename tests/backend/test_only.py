@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backend.engine.events import Action, Verb
@@ -42,6 +44,12 @@ def test_what_it_needs_must_be_as_wanted() -> None:
         restrict(PLAN, ResourceId("pool@west"), stack="demo")
     assert "`mcig apply demo`" in refused.value.fix
     assert "--only cluster/west" in refused.value.fix
+
+
+def test_a_destroy_is_never_one_step() -> None:
+    with pytest.raises(UsageError, match="services cannot be destroyed alone") as refused:
+        restrict(replace(PLAN, verb=Verb.DESTROY), ResourceId("services"), stack="demo")
+    assert refused.value.fix == "mcig destroy demo"
 
 
 @pytest.mark.parametrize(("name", "near"), [("cluster/wst", "cluster/west"), ("pool", "pool@west"), ("???", "subnet/")])

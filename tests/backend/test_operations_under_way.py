@@ -93,8 +93,13 @@ class Life:
         return finished
 
     def _stack(self, kind: str, clients: Clients) -> Stack:
-        rows = [self.row(kind, clients)]
-        return Stack(self.spec, connection=clients.connection, clients=clients, resources=rows, places=self.places)
+        return Stack(
+            self.spec,
+            connection=clients.connection,
+            clients=clients,
+            declare=lambda _: [self.row(kind, clients)],
+            places=self.places,
+        )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from backend.engine.apply import apply as carry_out
 from backend.engine.events import Action, Outcome, Verb
 from backend.engine.plan import plan
 from backend.engine.resource import About, Note, Resource, ResourceId, Step
-from backend.errors import OperationFailed, UsageError
+from backend.errors import OperationFailed, Unavailable, UsageError
 from backend.places import Places, write_private
 from backend.retire import Retirement, refuse_moves, refuse_renames, retired
 from backend.spec import GatewaySpec
@@ -60,6 +60,8 @@ class Row(Resource[str]):
         return About(f"Make {self.id}", estimate_s=5, usd_per_hour=1.0)
 
     async def observe(self) -> str | None:
+        if f"silent {self.within}" in self._world:
+            raise Unavailable(f"{self.within} says nothing")
         return self._world.get(self.id)
 
     def diff(self, observed: str | None) -> Step:
@@ -124,7 +126,7 @@ class Cloud:
 
     async def actions(self, spec: GatewaySpec, verb: Verb = Verb.APPLY) -> dict[str, Action]:
         retirement = Retirement(self.places, spec, self.declare)
-        made = await plan([*self.declare(spec), *retirement.rows(verb)], verb)
+        made = await plan([*self.declare(spec), *retirement.rows(verb)], verb, passing=(Unavailable,))
         return {step.resource: step.action for step in made.steps}
 
 
@@ -203,6 +205,16 @@ async def test_destroy_takes_what_is_left_of_before_along(cloud: Cloud, old: Gat
     assert (await cloud.run(new, Verb.DESTROY)).outcome is Outcome.SUCCEEDED
     assert cloud.world == {}
     assert cloud.log.index(("deleted", "gateway")) < cloud.log.index(("deleted", "export@gke-east"))
+
+
+async def test_destroy_takes_a_region_of_before_along_that_says_nothing(cloud: Cloud, old: GatewaySpec) -> None:
+    await cloud.run(old)
+    new = moved(old, "gke-east")
+    await cloud.run(new, die=True)
+    cloud.world["silent cluster/gke-east"] = "for good"
+    actions = await cloud.actions(new, Verb.DESTROY)
+    assert actions["cluster/gke-east"] is Action.DELETE
+    assert actions["export@gke-east"] is Action.NO_OP
 
 
 async def test_another_project_is_another_stack(cloud: Cloud, old: GatewaySpec) -> None:

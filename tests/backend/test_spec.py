@@ -119,6 +119,8 @@ def test_the_packaged_preset_keeps_to_the_contract() -> None:
     ]
     assert all(cluster.serving_pool.provisioning is Provisioning.SPOT for cluster in spec.clusters)
     assert [adapter.name for adapter in spec.model.adapters] == ["food-review-1"]
+    assert spec.model.served_name == "food-review-1"
+    assert spec.model.model_copy(update={"adapters": ()}).served_name == spec.model.id
 
 
 def test_fields_left_out_take_their_defaults() -> None:

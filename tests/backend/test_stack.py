@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +16,21 @@ from backend import presets
 from backend.clients import Clients
 from backend.clients.connect import Connection
 from backend.engine import journal
-from backend.engine.events import Event, Outcome, RunFinished, Verb
+from backend.engine.events import Action, Event, Outcome, RunFinished, Verb
 from backend.engine.resource import About, Change, Note, Resource, ResourceId, Step
-from backend.errors import LockHeld, OperationFailed, PromptError, UsageError
-from backend.lock import StackLock
-from backend.places import Places
+from backend.errors import (
+    CloudError,
+    Conflict,
+    LockHeld,
+    OperationFailed,
+    PermissionDenied,
+    PromptError,
+    ServiceDisabled,
+    UsageError,
+)
+from backend.lock import Owner, StackLock
+from backend.places import Places, write_private
+from backend.retire import Declare
 from backend.spec import GatewaySpec, Target
 from backend.stack import Stack
 from backend.surroundings import gcloud_project, hugging_face_token, project_of
@@ -86,9 +97,13 @@ class Closed:
         self.closed = True
 
 
-def open_toy(spec: GatewaySpec, places: Places, *resources: Toy) -> Stack:
+def open_with(spec: GatewaySpec, places: Places, declare: Declare) -> Stack:
     connection = Connection(Target.EMULATOR, "demo-project", None, "a toy cloud", "", "")
-    return Stack(spec, connection=connection, clients=cast("Clients", Closed()), resources=resources, places=places)
+    return Stack(spec, connection=connection, clients=cast("Clients", Closed()), declare=declare, places=places)
+
+
+def open_toy(spec: GatewaySpec, places: Places, *resources: Toy) -> Stack:
+    return open_with(spec, places, lambda _: resources)
 
 
 def journals(places: Places, stack: str) -> list[list[Event]]:
@@ -108,6 +123,39 @@ async def test_apply_tells_keeps_and_gives_the_lock_back(rehearsal: GatewaySpec,
     with StackLock(places.lock("rehearsal"), "rehearsal") as lock:
         assert lock.taken_from is None
     assert not (await stack.plan()).changes
+
+
+async def test_a_journal_that_cannot_be_written_is_told_once_and_ends_no_run(
+    rehearsal: GatewaySpec, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "journals" / "full"
+    full.parent.mkdir()
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr(Places, "journal", lambda self, stack, run: full)
+    world: dict[str, int] = {}
+    stack = open_toy(rehearsal, places, Toy("a", world), Toy("b", world, after="a"))
+    told: list[Event] = []
+    notes: list[str] = []
+
+    result = await stack.apply(await stack.plan(), emit=told.append, note=notes.append)
+
+    assert result.outcome is Outcome.SUCCEEDED
+    assert world == {"a": 1, "b": 1}
+    assert isinstance(told[-1].payload, RunFinished)
+    assert [note.partition(":")[0] for note in notes] == ["the journal cannot be written any more, the run goes on"]
+
+
+async def test_a_listeners_fault_is_raised_once_the_run_is_over(rehearsal: GatewaySpec, places: Places) -> None:
+    world: dict[str, int] = {"a": 1}
+    stack = open_toy(rehearsal, places, Toy("a", world))
+
+    def listen(event: Event) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await stack.apply(await stack.plan(Verb.DESTROY), emit=listen)
+    assert world == {}
+    assert [len(events) for events in journals(places, "rehearsal")] == [4]
 
 
 async def test_what_is_kept_is_the_owners_only(rehearsal: GatewaySpec, places: Places) -> None:
@@ -196,6 +244,65 @@ async def test_a_dead_run_is_taken_over_with_a_note(rehearsal: GatewaySpec, plac
     assert [note.startswith("taking over from a run that died") for note in notes] == [True]
 
 
+async def test_a_run_on_another_host_is_taken_over_when_asked_for_and_named(
+    rehearsal: GatewaySpec, places: Places
+) -> None:
+    stack = open_toy(rehearsal, places, Toy("a", {}))
+    plan = await stack.plan()
+    owner = replace(Owner.me(), host="elsewhere", user="somebody")
+    write_private(places.lock("rehearsal"), json.dumps(asdict(owner)))
+    with pytest.raises(LockHeld, match="somebody@elsewhere"):
+        await stack.apply(plan, emit=lambda _: None)
+    notes: list[str] = []
+    result = await stack.apply(plan, emit=lambda _: None, note=notes.append, take_over=True)
+    assert result.outcome is Outcome.SUCCEEDED
+    assert notes == [f"taking over from a run on another host: {owner}"]
+
+
+async def test_what_changed_since_the_plan_is_not_done_unasked(rehearsal: GatewaySpec, places: Places) -> None:
+    world = {"a": 7, "b": 1}
+    stack = open_toy(rehearsal, places, Toy("a", world), Toy("b", world))
+    plan = await stack.plan()
+    world.clear()
+    told: list[Event] = []
+    with pytest.raises(Conflict, match="also create a, create b") as caught:
+        await stack.apply(plan, emit=told.append)
+    assert caught.value.fix == "`mcig apply rehearsal` makes a new plan"
+    assert (world, told) == ({}, [])
+    assert not places.stack("rehearsal").exists(), "a stack that was destroyed meanwhile stays forgotten"
+    with StackLock(places.lock("rehearsal"), "rehearsal") as lock:
+        assert lock.taken_from is None
+
+
+async def test_what_is_done_already_is_not_done_again(rehearsal: GatewaySpec, places: Places) -> None:
+    world: dict[str, int] = {}
+    first = Toy("a", world)
+    stack = open_toy(rehearsal, places, first, Toy("b", world))
+    plan = await stack.plan()
+    world["a"] = 1
+    result = await stack.apply(plan, emit=lambda _: None)
+    assert [(step.resource, step.action) for step in result.finished] == [("a", Action.NO_OP), ("b", Action.CREATE)]
+    assert not first.reached.is_set()
+
+
+class Spoilt(Toy):
+    """A resource that keeps what a run left in it: once failed, it is not tried again."""
+
+    async def apply(self, step: Step, note: Note) -> None:
+        self._fails = self._fails or "breaks" in self._world
+        await super().apply(step, note)
+
+
+async def test_a_retry_finds_nothing_of_the_failed_run_in_its_rows(rehearsal: GatewaySpec, places: Places) -> None:
+    world = {"breaks": 1}
+    stack = open_with(rehearsal, places, lambda _: [Spoilt("a", world)])
+    outcomes = []
+    for _ in range(2):
+        outcomes.append((await stack.apply(await stack.plan(), emit=lambda _: None)).outcome)
+        world.pop("breaks", None)
+    assert outcomes == [Outcome.FAILED, Outcome.SUCCEEDED]
+
+
 async def test_destroy_forgets_the_stack_once_all_is_gone(rehearsal: GatewaySpec, places: Places) -> None:
     world: dict[str, int] = {}
     stack = open_toy(rehearsal, places, Toy("a", world))
@@ -229,6 +336,36 @@ async def test_status_says_what_the_plan_says(rehearsal: GatewaySpec, places: Pl
         {"region": "us-east4", "address": "10.0.0.9", "base_url": "http://10.0.0.9/v1"},
     ]
     assert document["resources"][1]["drift"] == [{"field": "number", "before": 7, "after": 1}]
+
+
+class Refused(Toy):
+    """A toy that may not be looked at."""
+
+    error: CloudError = PermissionDenied("listing memberships: denied", cause="the credentials lack it")
+
+    async def observe(self) -> int | None:
+        raise self.error
+
+
+class Off(Toy):
+    """A toy whose API is off: it is taken for absent."""
+
+    async def observe(self) -> int | None:
+        self.unread = ServiceDisabled("GKE Hub API is off")
+        return None
+
+
+async def test_status_tells_what_it_may_not_read_and_refuses_where_nobody_can_tell_what_stands(
+    rehearsal: GatewaySpec, places: Places
+) -> None:
+    refused = Refused("membership/a", {})
+    stack = open_toy(rehearsal, places, Toy("gateway", {"gateway": 1}), refused, Off("membership/b", {}))
+    status = await stack.status()
+    assert [item.state for item in status.resources] == ["ready", "unknown", "unknown"]
+    assert status.unread == "listing memberships: denied (the credentials lack it); GKE Hub API is off"
+    refused.error = ServiceDisabled("Kubernetes Engine API is off")
+    with pytest.raises(ServiceDisabled, match="Kubernetes Engine API is off"):
+        await stack.status()
 
 
 async def test_a_prompt_needs_an_address(rehearsal: GatewaySpec, places: Places) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 from backend.clients import Clients
 from backend.clients.connect import Connection
 from backend.emulator.server import Emulator
-from backend.engine.events import Verb
-from backend.engine.plan import plan
+from backend.engine.events import Action, Verb
+from backend.engine.plan import Plan, PlannedStep, plan
+from backend.engine.resource import About, ResourceId, Step
+from backend.errors import Unavailable
 from backend.places import Places
 from backend.resources import declare
 from backend.spec import GatewaySpec
 from backend.stack import Stack
-from backend.status import unread
-from tests.backend.engine.toys import Hanging, Toy, ToyWorld
+from backend.status import statuses, unread
+from tests.backend.drills import Drilled
+from tests.backend.engine.toys import Check, Hanging, Toy, ToyWorld
 
 
 async def test_parts_that_a_vanished_gateway_left_are_told_of(
@@ -24,7 +27,7 @@ async def test_parts_that_a_vanished_gateway_left_are_told_of(
     emulator.world.tables["services"]["compute.googleapis.com"] = {"state": "ENABLED"}
     emulator.world.tables["urlMaps"][f"global/{name}"] = {"name": name, "selfLink": f"https://compute/{name}"}
     places = Places.of({"MCIG_HOME": str(tmp_path / "home")})
-    stack = Stack(spec, connection=connection, clients=clients, resources=declare(spec, clients), places=places)
+    stack = Stack(spec, connection=connection, clients=clients, declare=lambda of: declare(of, clients), places=places)
 
     found = (await stack.status()).to_json()
 
@@ -47,3 +50,28 @@ async def test_a_silent_cluster_is_named_once_and_another_that_answers_is_not(sp
     assert unread(made, spec) == f"{config}: no answer within 0.01 s"
     alone = await plan([*homes, Hanging(world, f"pool@{other}", within=f"cluster/{other}")], Verb.APPLY, limit_s=0.01)
     assert unread(alone, spec) == f"{other}: no answer within 0.01 s"
+
+
+async def test_what_follows_changes_is_ready_where_nothing_but_a_drill_differs() -> None:
+    world = ToyWorld(values={"policy": "new", "other": "new"})
+    rows = [Drilled(world, "policy"), Toy(world, "other"), Check(world, "verify", "policy", "other")]
+
+    async def states() -> list[str]:
+        return [one.state for one in statuses(await plan(rows, Verb.APPLY), {"verify"})]
+
+    assert await states() == ["drained", "ready", "ready"]
+    world.values["other"] = "old"
+    assert await states() == ["drained", "drifted", "absent"]
+
+
+async def test_clusters_whose_names_begin_alike_are_two(spec: GatewaySpec) -> None:
+    def step(name: str) -> PlannedStep:
+        error = Unavailable(f"cannot read Service default/epp on {name}: no answer")
+        error.cluster = name
+        row = Step(ResourceId(f"pool@{name}"), Action.NO_OP)
+        return PlannedStep(row, frozenset(), About(""), drifted=False, unseen=error)
+
+    made = Plan(Verb.APPLY, (step("gke"), step("gke-2"), step("gke-2")))
+    assert unread(made, spec) == "; ".join(
+        f"cannot read Service default/epp on {name}: no answer" for name in ("gke", "gke-2")
+    )

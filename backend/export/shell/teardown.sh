@@ -53,8 +53,8 @@ parts_gone() {
 # exported CONTEXT NAMESPACE POOL: whether this stack exports the pool.
 exported() {
   case "$(kubectl --context="$1" -n "$2" get inferencepools.inference.networking.k8s.io "$3" --ignore-not-found \
-    --show-managed-fields -o jsonpath='{.metadata.managedFields[*].manager}' 2>/dev/null)" in
-    *mcig-export*) ;;
+    --show-managed-fields -o jsonpath='{.metadata.labels.mcig-stack}:{.metadata.managedFields[*].manager}' 2>/dev/null)" in
+    :*mcig-export* | "$stack:"*mcig-export*) ;;
     *) return 1 ;;
   esac
 }

@@ -12,7 +12,7 @@ from backend.clients.kinds import JOB
 from backend.clients.kube import Kube
 from backend.emulator.kube.cluster import KubeCluster
 from backend.errors import Conflict, PromptError
-from backend.load import Load, Point
+from backend.load import Load, LoadResult, Point
 from backend.load.job import CONTAINER, NAME, OF_JOB, job
 from backend.load.run import LoadTest
 from backend.monitor import CostSnapshot, Monitor
@@ -63,7 +63,8 @@ class Case:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-        self.noted.set()
+        if "waits" in text:
+            self.noted.set()
 
     async def each(self, point: Point) -> None:
         self.points.append(point)
@@ -117,7 +118,10 @@ async def test_an_ended_test_makes_way_and_a_failed_one_says_why(case: Case) -> 
     await case.begun.wait()
     case.pod(phase="Pending", conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes fit"}])
     await case.noted.wait()
-    assert case.notes == ["the load's Pod waits: 0/3 nodes fit"]
+    assert case.notes == [
+        "Job mcig-load on gke-west is made; its client starts",
+        "the load's Pod waits: 0/3 nodes fit",
+    ]
     assert case.points == []
     case.pod(phase="Running")
     await case.pointed.wait()
@@ -130,6 +134,50 @@ async def test_an_ended_test_makes_way_and_a_failed_one_says_why(case: Case) -> 
     east = result.timeline[0].clusters[1]
     assert (east.name, east.share) == ("gke-east", None)
     assert east.reason == "cluster gke-east does not exist"
+
+
+class Kubelet:
+    """Who reads containers' logs; the connection breaks off some times before."""
+
+    def __init__(self, *, breaks: int) -> None:
+        self._breaks = breaks
+        self.asked = 0
+
+    def logs(self, *_: object) -> list[str]:
+        self.asked += 1
+        if self.asked <= self._breaks:
+            raise ConnectionResetError("the node went away")
+        return ["it went wrong"]
+
+
+async def ended(case: Case, kubelet: Kubelet, monkeypatch: pytest.MonkeyPatch) -> LoadResult:
+    """The result of a test whose Job has done its work."""
+    monkeypatch.setattr(KubeCluster, "kubelet", kubelet)
+    running = asyncio.create_task(case.test().run(case.each))
+    await case.begun.wait()
+    case.pod(phase="Running")
+    await case.pointed.wait()
+    case.end("Complete")
+    return await running
+
+
+async def test_an_api_server_that_hiccups_at_the_end_costs_no_test(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubelet = Kubelet(breaks=2)
+    result = await ended(case, kubelet, monkeypatch)
+    assert kubelet.asked == 3
+    assert result.failure == "its log has no report"
+    assert result.log == ("it went wrong",)
+
+
+async def test_a_log_that_cannot_be_read_leaves_what_was_seen_meanwhile(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KubeCluster, "denies", lambda _, permission: permission == "container.pods.getLogs")
+    result = await ended(case, Kubelet(breaks=0), monkeypatch)
+    assert result.failure is not None
+    assert result.failure.startswith("its log could not be read: ")
+    assert result.timeline == tuple(case.points)
+    assert not result.ok
 
 
 async def test_a_stopped_test_takes_its_job_with_it(case: Case) -> None:

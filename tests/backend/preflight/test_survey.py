@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from backend.clients import Clients, quotas
 from backend.clients.compute import Compute
 from backend.clients.connect import emulated
+from backend.emulator import faults
 from backend.preflight import CHECKS, Survey, Topic, Verdict, readings
 from tests.backend.preflight.conftest import Surveyed, spec_of
 
@@ -74,23 +75,6 @@ async def test_an_api_that_cannot_be_turned_on_fails(fresh: Surveyed) -> None:
     assert enable == "gcloud services enable compute.googleapis.com --project=demo-project"
 
 
-async def test_a_quota_that_nobody_shows_is_unknown(healthy: Surveyed) -> None:
-    healthy.set(f"quota.us-east4.{H100}=absent")
-    found = await healthy.found(topics=(Topic.GPU,))
-    assert found[f"quota/us-east4/{H100}"].status is Verdict.UNKNOWN
-    assert found[f"quota/europe-west3/{H100}"].status is Verdict.OK
-
-
-async def test_more_quota_is_asked_for_on_the_users_word_alone(healthy: Surveyed) -> None:
-    healthy.set(f"quota.us-east4.{H100}=1")
-    identity = f"quota/us-east4/{H100}"
-    finding = (await healthy.found())[identity]
-    assert finding.fix == f"mcig doctor two-region-h100 --request {identity}"
-    answer = await healthy.survey.request_quota(spec_of(healthy.places), identity)
-    assert answer.startswith(identity)
-    assert (await healthy.found())[identity].status is Verdict.OK
-
-
 async def test_capacity_names_a_neighbour_that_has_some(healthy: Surveyed) -> None:
     healthy.set("capacity.us-east4-a.a3-highgpu-2g=0")
     finding = (await healthy.found(topics=(Topic.GPU,)))["capacity/us-east4/a3-highgpu-2g"]
@@ -99,15 +83,6 @@ async def test_capacity_names_a_neighbour_that_has_some(healthy: Surveyed) -> No
     assert await healthy.failing("clusters.gke-east.gpu_pool.zones=[us-east4-b]") == []
     moving_on = await healthy.found("on_stockout=next-zone", topics=(Topic.GPU,))
     assert moving_on["capacity/us-east4/a3-highgpu-2g"].status is Verdict.WARN
-
-
-async def test_a_range_that_is_taken_fails_and_auto_mends_it(healthy: Surveyed) -> None:
-    finding = (await healthy.found("clusters.gke-east.proxy_subnet=10.150.0.0/23"))["subnet/us-east4"]
-    assert finding.status is Verdict.FAIL
-    assert "10.150.0.0/20" in finding.message
-    assert finding.fix == "mcig doctor two-region-h100 --set clusters.gke-east.proxy_subnet=auto"
-    free = (await healthy.found("clusters.gke-east.proxy_subnet=10.0.0.0/23"))["subnet/us-east4"]
-    assert free.status is Verdict.WARN, "GKE takes Pod ranges out of 10.0.0.0/8"
 
 
 async def test_a_network_that_is_not_there(healthy: Surveyed) -> None:
@@ -148,6 +123,26 @@ async def test_regions_say_what_they_offer(healthy: Surveyed) -> None:
     assert len(offers) > 15
 
 
+async def test_what_a_stack_has_already_is_not_asked_of_a_quota_twice(healthy: Surveyed) -> None:
+    spec = spec_of(healthy.places)
+    clients = Clients(emulated(healthy.emulator.url, healthy.emulator.world.token, project="demo-project"))
+    config = {
+        "machineType": "a3-highgpu-2g",
+        "spot": True,
+        "accelerators": [{"acceleratorType": "nvidia-h100-80gb", "acceleratorCount": "2"}],
+    }
+    pool = {"name": "h100", "initialNodeCount": 2, "locations": ["us-east4-a"], "config": config}
+    path = "/v1/projects/demo-project/locations/us-east4/clusters"
+    body = {"cluster": {"name": "gke-east", "nodePools": [pool]}}
+    await clients._google.rest("container", "POST", path, body, doing="making a cluster")
+    await clients.close()
+    healthy.set(f"quota.us-east4.{H100}=6")
+    offers = {one.region: one for one in await healthy.survey.regions(spec)}
+    east, west = offers["us-east4"], offers["europe-west3"]
+    assert (east.used, east.needed, east.fits) == (4.0, 2.0, True)
+    assert (west.used, west.needed) == (0.0, 6.0)
+
+
 async def test_a_spot_price_is_googles_own_and_told_where_the_plan_counts_another(healthy: Surveyed) -> None:
     assert (await healthy.found())["price/us-east4/a3-highgpu-2g"].status is Verdict.OK
     healthy.set("price.us-east4.a3-highgpu-2g=12.5")
@@ -158,16 +153,6 @@ async def test_a_spot_price_is_googles_own_and_told_where_the_plan_counts_anothe
     offers = {one.region: one for one in await healthy.survey.regions(spec_of(healthy.places))}
     assert offers["us-east4"].usd_per_hour == pytest.approx(3 * 12.5)
     assert offers["us-east4"].price_date == datetime.now(UTC).date()
-
-
-async def test_networks_and_free_ranges(healthy: Surveyed) -> None:
-    (network,) = await healthy.survey.networks()
-    assert network.name == "default"
-    assert network.auto
-    assert network.proxy_only("us-east4") is None
-    assert [str(one.range) for one in network.in_region("us-east4")] == ["10.150.0.0/20"]
-    ranges = await healthy.survey.propose_ranges(spec_of(healthy.places))
-    assert ranges == {"europe-west3": "192.168.254.0/23", "us-east4": "192.168.252.0/23"}
 
 
 @pytest.mark.parametrize(
@@ -201,13 +186,6 @@ async def test_what_only_follows_from_a_wrong_region_is_no_failure_of_its_own(he
     assert not [one.id for one in found.values() if one.status is Verdict.UNKNOWN and not one.follows]
 
 
-async def test_quotas_that_nobody_has_heard_of_are_passed_over(healthy: Surveyed) -> None:
-    before = await healthy.found(topics=(Topic.GPU, Topic.REGIONS))
-    healthy.set("quota.us-east4.QUBITS=0", "quota.global.NEW_GPUS_ALL_PLANETS=0")
-    after = await healthy.found(topics=(Topic.GPU, Topic.REGIONS))
-    assert {one.id: one.status for one in after.values()} == {one.id: one.status for one in before.values()}
-
-
 def test_a_quota_without_a_limit_or_a_name_is_missing_and_not_zero() -> None:
     entries = [{"metric": "CPUS"}, {"limit": 3.0}, {"metric": "C2_CPUS", "limit": 8.0, "surprise": []}]
     assert quotas._quotas({"quotas": entries}) == {"C2_CPUS": quotas.Quota(8.0, 0.0)}
@@ -226,6 +204,24 @@ async def test_an_api_that_never_answers_is_unknown(healthy: Surveyed, monkeypat
     assert found["subnet/us-east4"].status is Verdict.UNKNOWN
     assert "no answer within" in found["subnet/us-east4"].message
     assert found["network/default"].status is Verdict.OK
+
+
+async def test_a_region_without_an_answer_is_not_taken_for_empty(healthy: Surveyed) -> None:
+    """A list of all locations then comes without that region's clusters, and says so (``missingZones``)."""
+    healthy.set(f"quota.us-east4.{H100}=1", f"quota.europe-west3.{H100}=1")
+    faults.add(healthy.emulator.world, "internal-error step=cluster region=us-east4", healthy.emulator.world.pace)
+    found = await healthy.found(topics=(Topic.NETWORK, Topic.GPU))
+    told = found["name/cluster/gke-east"]
+    assert (told.status, told.cause) == (Verdict.UNKNOWN, "Kubernetes Engine has no answer from us-east4")
+    assert found["name/cluster/gke-west"].status is Verdict.OK
+    short = found[f"quota/us-east4/{H100}"]
+    assert short.status is Verdict.UNKNOWN
+    assert short.message.endswith(
+        "short by 5, unless this stack uses it already: Kubernetes Engine has no answer from us-east4"
+    )
+    assert found[f"quota/europe-west3/{H100}"].status is Verdict.FAIL
+    healthy.survey.refresh()
+    assert (await healthy.found(topics=(Topic.NETWORK,)))["name/cluster/gke-east"].status is Verdict.OK
 
 
 async def test_an_answer_that_is_nonsense_is_unknown(healthy: Surveyed, monkeypatch: pytest.MonkeyPatch) -> None:
