@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +27,54 @@ hypothesis.settings.load_profile("any machine")
 LONG_TIMEOUT_S = 900
 """After how many seconds a test that takes long has hung; others have the limit of pyproject.toml."""
 
+LONGEST_FIRST = ("conformance", "journeys")
+"""Folders of the tests that take longest: at the end of a run no worker is to be alone with one of them."""
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Where workers share the tests (``-n``), keep those together that share a world: it is then made once."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist = "loadgroup"
+    if config.option.dist != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Worlds(LoadScopeScheduling):  # type: ignore[misc]
+        """Gives tests out in their order, those of one world to one worker."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return _world(config.rootpath / nodeid.partition("::")[0]) or nodeid
+
+    config.option.loadscopereorder = False
+    return Worlds(config, log)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long in real time, unless all is asked for; name the groups of ``pytest_cmdline_main``."""
+@cache
+def _world(file: Path) -> str:
+    """What the tests of a file share a world with: their folder, their file, or nothing."""
+    text = file.read_text(encoding="utf-8")
+    if "tools: Tools" in text:
+        return str(file.parent)
+    return str(file) if 'scope="module"' in text else ""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Leave out what takes long in real time, unless all is asked for; whatever the order, begin with the longest."""
     long_too = os.environ.get("MCIG_TESTS") == "all"
     for item in items:
-        long = item.get_closest_marker("long") is not None
-        if long and not long_too:
-            item.add_marker(pytest.mark.skip(reason="takes long in real time; set MCIG_TESTS=all"))
+        if item.get_closest_marker("long") is None:
             continue
-        if long:
+        if long_too:
             item.add_marker(pytest.mark.timeout(LONG_TIMEOUT_S))
-        if getattr(config.option, "dist", "") == "loadgroup" and _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        else:
+            item.add_marker(pytest.mark.skip(reason="takes long in real time; set MCIG_TESTS=all"))
+    yield
+    items.sort(key=_turn)
 
 
-def _shares(item: pytest.Item) -> bool:
-    """Whether a test uses something that is made once for its file."""
-    found: dict[str, Any] = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
-    return any(made[-1].scope == "module" and made[-1].baseid for name, made in found.items() if name != "forked")
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture
@@ -92,8 +114,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 @pytest.fixture(scope="module")
 def forked(warm: Warm) -> Iterator[None]:
     """Emulated clouds that a file's tests start, and the Pods in them, are forked, too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", str(warm.python))
+    with warm.forking():
         yield
 
 

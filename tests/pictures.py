@@ -163,8 +163,11 @@ async def review(folder: Path) -> str:
         connection = replace(emulated(cloud.url, cloud.token, project=cloud.world.project), speed=40.0)
         spec = presets.load(presets.find("rehearsal", places)).model_copy(update={"project": connection.project})
         clients = Clients(connection, spec)
-        rows = declare(spec, clients, hf_token=None, kubeconfig=folder / "kubeconfig")
-        stack = Stack(spec, connection=connection, clients=clients, resources=rows, places=places)
+
+        def rows(of: GatewaySpec) -> Any:
+            return declare(of, clients, hf_token=None, kubeconfig=folder / "kubeconfig")
+
+        stack = Stack(spec, connection=connection, clients=clients, declare=rows, places=places)
         plan = await stack.plan()
         app = Panel(folder, lambda: ReviewScreen(stack, plan, []))
         async with app.run_test(size=SIZE) as pilot:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backend.engine.resource import Departure
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -42,17 +46,34 @@ def _departures(environ: Mapping[str, str]) -> Iterable[str]:
     from backend import presets
     from backend.places import Places
     from backend.stack import departures
-    from tui.departures import table
 
     packaged = next(one for one in presets.presets(Places.of(environ)) if (one.kind, one.name) == ("preset", PRESET))
-    return table(departures(presets.load(packaged)))
+    rows = [
+        (", ".join(f"`{row}`" for row in item.rows), *(_cell(part) for part in _parts(item.departure)))
+        for item in departures(presets.load(packaged))
+    ]
+    return markdown(("row", "the guide ...", "mcig ...", "because ..."), rows)
+
+
+def _parts(departure: Departure) -> tuple[str, str, str]:
+    return departure.document, departure.mcig, departure.because
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table in Markdown."""
+    for cells in (headings, ["---"] * len(headings), *rows):
+        yield f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).rstrip(".").replace("|", "\\|")
 
 
 def _checks() -> Iterable[str]:
     from backend.preflight import CHECKS
-    from tui.findings_text import table
 
-    return table(CHECKS)
+    rows = ((", ".join(f"`{one}`" for one in check.ids.split(", ")), check.reads, check.saves) for check in CHECKS)
+    return markdown(("check", "reads", "saves you from"), rows)
 
 
 NAMES = ("stack", "project", "cluster", "region", "pod", "namespace", "resource")

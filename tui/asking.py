@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from backend.errors import McigError
-from backend.fields import Page
+from backend.fields import Page, page_of
 from backend.preflight.findings import Finding, Topic
 from backend.spec import GatewaySpec
+from backend.surroundings import NoProject
 from tui.session import Session
 
 BUSY = "asking the cloud"
@@ -61,8 +62,15 @@ class Asking:
                 found[finding.id] = finding
                 asker.tell(tuple(found.values()), BUSY)
         except McigError as error:
-            fix = f" Fix: {error.fix}" if error.fix else ""
-            asker.tell(tuple(found.values()), f"could not ask the cloud: {error.message}.{fix} {AGAIN}")
+            asker.tell(tuple(found.values()), f"could not ask the cloud: {error.message}.{_fix(error, page)} {AGAIN}")
         else:
             self._found[page.name] = tuple(found.values())
             asker.tell(self._found[page.name], "")
+
+
+def _fix(error: McigError, page: Page) -> str:
+    """What to do about it, as a sentence; a project is typed into the wizard's own field."""
+    if isinstance(error, NoProject):
+        here = page_of("project").name == page.name
+        return " Type its id above." if here else f" Type its id on the page {page_of('project').title}."
+    return f" Fix: {error.fix.rstrip('.')}." if error.fix else ""

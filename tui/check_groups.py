@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from backend.preflight.findings import Finding, Verdict
+from tui.check_words import counted, kinds
 
 _API, _ENABLE = "api/", "gcloud services enable "
 
@@ -61,11 +62,13 @@ def _unknown(found: Sequence[Finding]) -> Iterator[Group]:
     rest = [one for one in found if not one.once_enabled]
     for first in dict.fromkeys(one.follows for one in rest if one.follows is not None):
         many = [one for one in rest if one.follows == first]
-        told = f"not to be known before {first} is mended: {_kinds(many)}"
+        told = f"not to be known before {first} is mended: {kinds(one.id for one in many)}"
         yield Group(f"after {first}", Verdict.UNKNOWN, told, _by_id(many))
     yield from _alike([one for one in rest if one.follows is None])
     if waiting:
-        told = f"{_count(waiting, 'check is', 'checks are')} made once the APIs are on: {_kinds(waiting)}"
+        told = (
+            f"{_count(waiting, 'check is', 'checks are')} made once the APIs are on: {kinds(one.id for one in waiting)}"
+        )
         yield Group("waiting", Verdict.UNKNOWN, told, _by_id(waiting), _together(waiting))
 
 
@@ -78,7 +81,7 @@ def _alike(found: Sequence[Finding]) -> Iterator[Group]:
         first = many[0]
         told = first.message
         if len(many) > 1:
-            told = f"{len(many)} checks could not be made: {cause}" if cause else f"{len(many)} x {kind}: {told}"
+            told = f"{len(many)} checks could not be made: {cause}" if cause else f"{counted(kind, len(many))}: {told}"
         fixes = dict.fromkeys(one.fix for one in many if one.fix)
         yield Group(kind or cause, first.status, told, tuple(many), "\n".join(fixes))
 
@@ -88,10 +91,6 @@ def _together(found: Sequence[Finding]) -> str:
     fixes = [one.fix for one in found if one.fix and one.fix.startswith(_ENABLE)]
     names = dict.fromkeys(fix.removeprefix(_ENABLE).partition(" ")[0] for fix in fixes)
     return f"{_ENABLE}{' '.join(names)} {fixes[0].rpartition(' ')[2]}" if fixes else ""
-
-
-def _kinds(found: Iterable[Finding]) -> str:
-    return ", ".join(dict.fromkeys(one.id.partition("/")[0] for one in found))
 
 
 def _count(found: Sequence[Finding], one: str, many: str) -> str:

@@ -68,7 +68,9 @@ async def _to_destroy(app: App[Any], stack: Stack, plan: Plan) -> bool:
     choices = (Choice("no", "Keep it", "primary"), Choice("yes", "Destroy", "error"))
     if await app.push_screen_wait(Question("Destroy?", text, choices)) != "yes":
         return False
-    for cluster in stack.adopted(plan):
+    from backend.stack import adopted
+
+    for cluster in adopted(plan):
         text = f"{cluster} was not made by mcig. Type its name to delete it, with everything that runs in it."
         if not await app.push_screen_wait(TypedQuestion(f"Delete {cluster}?", text, cluster)):
             return False

@@ -1,30 +1,26 @@
-"""What differs from the document, as a Markdown table.
+"""Where mcig does otherwise than Google's guide, and why, as lines of text.
 
-Invariant: a cell is one line without a bare ``|``, whatever a departure says.
+Invariant: each departure is told once, with all that it is true of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from backend.stack import Departed
-
-HEADINGS = ("row", "the document ...", "mcig ...", "because ...")
-
-
-def table(found: Iterable[Departed]) -> Iterator[str]:
-    """The lines of the table, one departure each."""
-    yield _line(HEADINGS)
-    yield _line(["---"] * len(HEADINGS))
-    for item in found:
-        told = item.departure
-        rows = ", ".join(f"`{row}`" for row in item.rows)
-        yield _line((rows, *(_cell(text) for text in (told.document, told.mcig, told.because))))
+from backend.engine.resource import Departure
+from tui.style import Style
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).rstrip(".").replace("|", "\\|")
+def departure_lines(found: Mapping[Departure, Sequence[str]], style: Style) -> Iterator[str]:
+    """A heading, and a paragraph for each departure, led by the kinds of rows that make it; nothing for none."""
+    if found:
+        yield style.paint("heading", "What differs from Google's guide, and why")
+    for departure, kinds in found.items():
+        yield from style.wrap(f"{', '.join(kinds)}: {sentence(departure)}", first="  - ", indent="    ")
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def sentence(departure: Departure) -> str:
+    """What the guide does, what mcig does, and why."""
+    told = (departure.document, departure.mcig, departure.because)
+    guide, mcig, because = (part.strip().rstrip(".") for part in told)
+    return f"Google's guide {guide}; mcig {mcig}, because {because}."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from tui.plain import tokens_per_s
-from tui.refusals import meaning
+from tui.refusals import meaning, outcome
 
 if TYPE_CHECKING:
     from backend.address import Address
@@ -81,22 +81,22 @@ def told(exchange: Exchange, *, going_on: bool) -> Content:
         parts.append(("▌" if going_on else "\n■ stopped", "$primary"))
         return Content.assemble(*parts)
     parts.append("\n" if exchange.text.strip() else "")
-    if answer.error:
-        parts.append((f"✗ {answer.error}\n", "$text-error"))
-    sign, style = ("✓", "$text-success") if answer.ok else ("✗", "$text-error")
-    parts += [(f"{sign} {answer.status}", style), _server_line(answer)]
-    if not answer.ok:
-        why = meaning(answer.status)
+    if answer.ok:
+        parts += [(f"✓ {answer.status}", "$text-success"), f"  {_server(answer)}"]
+    else:
+        why = meaning(answer)
+        parts += [(f"✗ {outcome(answer)}", "$text-error"), f"  {answer.error}"]
+        parts += [f"\n  {_server(answer)}"] if answer.status == 200 else []
         parts.append(f"\n  cause: {why.cause}\n  fix: {why.fix}")
     if found := figures(answer):
         parts += ["\n  ", (", ".join(found), "$quiet")]
     return Content.assemble(*parts)
 
 
-def _server_line(answer: Answer) -> str:
+def _server(answer: Answer) -> str:
     if answer.served_by is not None:
-        return f"  served by {answer.served_by.pod} on {answer.served_by.cluster}"
-    return f"  served by an unknown Pod: {answer.served_by_reason}" if answer.status == 200 else ""
+        return f"served by {answer.served_by.pod} on {answer.served_by.cluster}"
+    return f"served by an unknown Pod: {answer.served_by_reason}"
 
 
 def figures(answer: Answer) -> list[str]:
@@ -119,31 +119,32 @@ def short(pod: str) -> str:
     return f"…{pod.rpartition('-')[2]}" if "-" in pod else pod
 
 
-def spread(answers: Sequence[Answer], expected: int) -> Content:
+def spread(answers: Sequence[Answer], expected: int, *, stopped: bool = False) -> Content:
     """How the answers spread over clusters and Pods, a bar each, by the address they came through."""
     lines: list[Content] = []
     failed = sum(not answer.ok for answer in answers)
-    head = f"{len(answers)} of {expected} answered" + (f", {failed} failed" if failed else "")
+    head = f"{len(answers)} of {expected} asked" + (f", {failed} failed" if failed else "")
+    head += ", stopped" if stopped else ""
     lines += [Content.styled(head, "bold"), Content("")]
     for region in dict.fromkeys(answer.region for answer in answers):
         mine = [answer for answer in answers if answer.region == region]
         lines.append(Content.assemble(("through ", "$quiet"), (region, "bold"), f"  {_usual(mine)}"))
-        counts = Counter(_server(answer) for answer in mine)
+        counts = Counter(_short_server(answer) for answer in mine)
         most = max(counts.values())
         for server, count in sorted(counts.items()):
             bar = "█" * max(round(_BAR * count / most), 1)
             share = f" {count}  {100 * count / len(mine):.0f} %"
             lines.append(Content.assemble(f"  {server:<24} ", (bar, "$primary"), share))
         lines.append(Content(""))
-    for status in sorted({answer.status for answer in answers if not answer.ok}):
-        why = meaning(status)
-        lines.append(Content.assemble((f"✗ {status}  ", "$text-error"), why.cause, f"\n  fix: {why.fix}"))
+    failures = {(outcome(answer), meaning(answer)): None for answer in answers if not answer.ok}
+    for how, why in failures:
+        lines.append(Content.assemble((f"✗ {how}  ", "$text-error"), why.cause, f"\n  fix: {why.fix}"))
     return Content("\n").join(lines)
 
 
-def _server(answer: Answer) -> str:
+def _short_server(answer: Answer) -> str:
     if not answer.ok:
-        return f"✗ {answer.status}"
+        return f"✗ {outcome(answer)}"
     return UNKNOWN if answer.served_by is None else f"{answer.served_by.cluster} {short(answer.served_by.pod)}"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tui.check_words import kinds
 from tui.style import Style, duration
 
 if TYPE_CHECKING:
@@ -39,17 +40,19 @@ def findings_lines(
             ]:
                 yield from finding_lines(finding, style)
         for many in alike:
-            yield from _group("unknown", f"{_counted(many)} could not be read: {many[0].cause}", style)
+            yield from _group("unknown", f"{kinds(one.id for one in many)} could not be read: {many[0].cause}", style)
             if many[0].fix:
                 yield from style.wrap(f"fix: {many[0].fix}", first=_INDENT, indent=_INDENT + "  ")
         for first in dict.fromkeys(one.follows for one in follow):
-            names = _counted([one for one in follow if one.follows == first])
+            names = kinds(one.id for one in follow if one.follows == first)
             yield from _group("unknown", f"not to be known before {first} is mended: {names}", style)
         if off:
             names = ", ".join(one.id.removeprefix(_API).removesuffix(".googleapis.com") for one in off)
             yield from _group("warn", f"off, and turned on by the first step of `mcig apply`: {names}", style)
         if waiting:
-            yield from _group("unknown", f"not to be read while APIs are off: {_counted(waiting)}", style)
+            yield from _group(
+                "unknown", f"not to be read while APIs are off: {kinds(one.id for one in waiting)}", style
+            )
         if well := _well([one for one in here if one.status == "ok"]):
             yield from _group("ok", well, style)
     if enable := _enabling(found):
@@ -81,11 +84,6 @@ def _alike(found: Iterable[Finding]) -> list[list[Finding]]:
         if one.status == "unknown" and one.cause:
             by_cause.setdefault((one.cause, one.fix), []).append(one)
     return [many for many in by_cause.values() if len(many) > 1]
-
-
-def _counted(found: Iterable[Finding]) -> str:
-    counts = Counter(one.id.partition("/")[0] for one in found)
-    return ", ".join(head if count == 1 else f"{count} x {head}" for head, count in counts.items())
 
 
 def finding_lines(finding: Finding, style: Style) -> Iterator[str]:
@@ -121,17 +119,16 @@ def _outcome(finding: Finding) -> str:
 
 
 def _well(found: Sequence[Finding]) -> str:
-    """Those that are well, counted by the beginning of their ids where there are several."""
+    """Those that are well, counted where there are several of a kind."""
     counts = Counter(one.id.partition("/")[0] for one in found)
-    single = {one.id.partition("/")[0]: one.message for one in found}
-    few = [single[head] if count == 1 else f"{count} x {head}" for head, count in counts.items()]
-    return "; ".join(few)
+    many = kinds(one.id for one in found if counts[one.id.partition("/")[0]] > 1)
+    single = [one.message for one in found if counts[one.id.partition("/")[0]] == 1]
+    return "; ".join([many, *single] if many else single)
 
 
-def table(checks: Iterable[Check]) -> Iterator[str]:
-    """Each check, what it reads and what it saves from, as a table in Markdown."""
-    yield "| check | reads | saves you from |"
-    yield "|---|---|---|"
+def check_lines(checks: Iterable[Check], style: Style) -> Iterator[str]:
+    """Each check by its ids, with what it reads and what it saves from."""
     for check in checks:
-        ids = ", ".join(f"`{one}`" for one in check.ids.split(", "))
-        yield f"| {ids} | {check.reads} | {check.saves} |"
+        yield style.paint("heading", check.ids)
+        yield from style.wrap(f"reads {check.reads}", first="  ", indent="    ")
+        yield from style.wrap(f"saves you from {check.saves}", first="  ", indent="    ")

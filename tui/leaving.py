@@ -8,9 +8,10 @@ the screen below along.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.await_complete import AwaitComplete
+from textual.binding import Binding, BindingType
 from textual.messages import Prune
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.worker import Worker
@@ -53,4 +54,9 @@ class Leavable(Screen[ScreenResultType]):
 
 
 class LeavableModal(ModalScreen[ScreenResultType], Leavable[ScreenResultType]):
-    """The same in front of another screen."""
+    """The same in front of another screen; the app can be left from here, too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "app.interrupt", "Quit", show=False),
+        Binding("ctrl+q", "app.quit", "Quit", show=False),
+    ]

@@ -84,17 +84,18 @@ def _chosen(result: LoadResult, fit: int) -> list[int]:
 
 
 def merged(timeline: Sequence[Point], rows: int) -> Iterator[Point]:
-    """The points between the first and the last request, put together into so many at most."""
+    """The points from the first request to the last, counted from the first, put together into so many at most."""
     from backend.load import Point
 
     busy = [index for index, point in enumerate(timeline) if point.requests > 0]
     if not busy:
         return
     points = timeline[busy[0] : busy[-1] + 1]
+    began_s = points[0].t_s - points[0].seconds
     size = -(-len(points) // rows)
     for start in range(0, len(points), size):
         group = points[start : start + size]
-        yield Point(group[-1].t_s, sum(point.seconds for point in group), tuple(_together(group)))
+        yield Point(group[-1].t_s - began_s, sum(point.seconds for point in group), tuple(_together(group)))
 
 
 def _together(group: Sequence[Point]) -> Iterator[ClusterPoint]:
@@ -144,6 +145,9 @@ def _figures(result: LoadResult, style: Style) -> Iterator[str]:
             f"  {each.name:<15} {_percent(each.share)} of the requests ({each.requests:,.0f}), "
             f"KV cache {_percent(each.kv_cache_mean)} mean, {_percent(each.kv_cache_peak)} peak"
         )
+    if sum(each.requests for each in result.clusters) > result.load.requests:
+        text = "The model servers counted more than were sent: the client's one trial request, and requests of others."
+        yield from style.wrap(text, first="  ", indent="  ")
 
 
 def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
@@ -155,8 +159,8 @@ def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
     sign = "succeeded" if result.ok else "failed"
     yield style.paint(sign, f"{style.glyph(sign)} {result.sent} requests sent, {lost} lost")
     if result.slowed is not None and result.slow_s is not None:
-        slow = f"more than {result.slow_s * 1000:,.0f} ms in the model server"
-        said = f"{result.slowed:.0f} slowed: their first token took longer than any before, {slow}"
+        before = f"than any request before the drain ({result.slow_s * 1000:,.0f} ms in the model server)"
+        said = f"{result.slowed:.0f} of {result.sent} waited longer for their first token {before}"
         yield from style.wrap(said, first="  ", indent="    ")
     yield f"  {result.region} had {_percent(result.share_before)} of the requests before"
     if result.moved_s is None:
@@ -167,8 +171,11 @@ def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
             indent="  ",
         )
     else:
-        moved = f"{result.moved_s:.1f} s until the last request came to it" if result.moved_s else "none came after"
-        yield f"  {moved}, drained for {result.drained_s:.0f} s"
+        drained = f"{result.drained_s:.0f} s"
+        moved = f"no request reached {result.region} while it was drained ({drained})"
+        if result.moved_s:
+            moved = f"{result.moved_s:.1f} s after the drain began the last request reached it; drained for {drained}"
+        yield from style.wrap(moved, first="  ", indent="    ")
     if result.back_s is None:
         yield "  no request came back to it in the time that was left"
     else:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from tui.monitor_text import UNKNOWN, count, latency, percent, ready, short
+from tui.monitor_text import DRAINED, UNKNOWN, count, latency, percent, ready, short
+from tui.status_text import drill_said
 
 if TYPE_CHECKING:
     from backend.monitor import ClusterSnapshot, ConditionSnapshot, PodSnapshot, Snapshot
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 14
 """Columns of a Pod's name within an event."""
+_MOST_DRIFT = 12
+"""Resources that have drifted that are told one by one."""
 _POD = re.compile(r"\bPod ([a-z0-9.-]+)")
 TONES = {"news": ("·", "$quiet"), "good": ("✓", "$text-success"), "bad": ("✗", "$text-error")}
 
@@ -94,8 +97,13 @@ def _drift(snapshot: Snapshot) -> Iterator[Content]:
     drift = snapshot.drift
     if drift is None:
         return
-    for one in drift.resources:
-        yield Content.assemble(("~ ", "$text-warning"), one.said)
+    for one in drift.resources[:_MOST_DRIFT]:
+        if one.state == DRAINED:
+            yield Content.assemble(("… ", "$text-warning"), drill_said(one.said, snapshot.stack))
+        else:
+            yield Content.assemble(("~ ", "$text-warning"), one.said)
+    if more := len(drift.resources[_MOST_DRIFT:]):
+        yield Content.assemble(("~ ", "$text-warning"), f"and {more} more; `mcig status {snapshot.stack}` tells all")
     if drift.reason is not None:
         yield Content.assemble(("? ", "$text-warning"), ("drift unknown: ", "$quiet"), drift.reason)
     elif not drift.resources:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tui.status_text import drill_said
 from tui.style import Style, duration, money
 
 if TYPE_CHECKING:
     from backend.monitor import ClusterSnapshot, CostSnapshot, DriftSnapshot, GatewaySnapshot, PodSnapshot, Snapshot
 
+DRAINED = "drained"
+"""State of a resource that differs because a drill goes on, or was killed."""
 UNKNOWN = "–"
 """What stands for a figure that is not known."""
 HEADINGS = ("ready", "KV", "running", "waiting", "share", "req/s", "tok/s", "TTFT p50", "p95")
@@ -85,8 +88,13 @@ def health(gateway: GatewaySnapshot) -> tuple[str, str]:
 
 def drifted(drift: DriftSnapshot | None) -> str:
     """How much differs from the specification; empty where nothing is known to."""
-    count = 0 if drift is None else len(drift.resources)
+    count = 0 if drift is None else sum(one.state != DRAINED for one in drift.resources)
     return "" if count == 0 else "1 resource not as specified" if count == 1 else f"{count} resources not as specified"
+
+
+def drilled(drift: DriftSnapshot | None) -> str:
+    """Which region a drill has drained; empty without one."""
+    return next((one.said for one in drift.resources if one.state == DRAINED), "") if drift is not None else ""
 
 
 def target(gateway: GatewaySnapshot) -> str:
@@ -116,7 +124,13 @@ def monitor_lines(snapshot: Snapshot, style: Style) -> Iterator[str]:
     if guard(cost):
         yield from style.wrap(guard(cost))
     for drift in snapshot.drift.resources if snapshot.drift else ():
-        yield from style.wrap(f"{style.glyph('update')} {drift.said}", first="  ", indent="    ")
+        sign, said = "update", drift.said
+        if drift.state == DRAINED:
+            sign, said = "wait", drill_said(said, snapshot.stack)
+        yield from style.wrap(f"{style.glyph(sign)} {said}", first="  ", indent="    ")
+    if snapshot.drift is not None and snapshot.drift.reason is not None:
+        told = f"{style.glyph('wait')} drift unknown: {snapshot.drift.reason}"
+        yield from style.wrap(told, first="  ", indent="    ")
     room = max(10, style.width - sum(_WIDTHS))
     yield style.paint("quiet", _row("", HEADINGS, room))
     for cluster in snapshot.clusters:
@@ -127,8 +141,8 @@ def monitor_lines(snapshot: Snapshot, style: Style) -> Iterator[str]:
             state = "ready" if pod.ready else "-"
             yield _row(f"  {short(pod.name, room - 3)}", (state, *figures(pod)), room)
             if pod.phase != "Running" or pod.reason:
-                told = [pod.phase] * (pod.phase != "Running") + [pod.reason] * bool(pod.reason)
-                yield from style.wrap(", ".join(filter(None, told)), first="    ", indent="    ")
+                states = [pod.phase] * (pod.phase != "Running") + [pod.reason] * bool(pod.reason)
+                yield from style.wrap(", ".join(filter(None, states)), first="    ", indent="    ")
     yield ""
 
 

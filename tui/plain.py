@@ -36,6 +36,8 @@ FORECAST_EVERY_S = (10.0, 300.0)
 """Shortest and longest time between two of these, in seconds."""
 LATE_FROM_S = 60.0
 """Real seconds that a step must last before its lateness is worth a line of its own."""
+LATE_HERE_S = 5.0
+"""Seconds that a rehearsed step must last here before it is late: a busy machine is behind by some."""
 
 _DONE = {
     Action.CREATE: "created",
@@ -137,10 +139,12 @@ class PlainRun:
         if isinstance(event.payload, RunFinished):
             return
         for step in self._forecast.late(event.at):
-            if step.lasted_s >= LATE_FROM_S and self._now - self._late_at.get(step.resource, -every) >= every:
+            here = step.lasted_s / (self._speed or 1.0)
+            long = step.lasted_s >= LATE_FROM_S and here >= LATE_HERE_S
+            if long and self._now - self._late_at.get(step.resource, -every) >= every:
                 self._late_at[step.resource] = self._now
                 life = "" if self._speed is None else " for real"
-                usual = f"usually {span(step.usual.p50_s, step.usual.p90_s)}{life}, now {duration(step.lasted_s)}"
+                usual = f"usually {span(step.usual.p50_s, step.usual.p90_s)}, now {duration(step.lasted_s)}{life}"
                 in_the_way = step.said.partition("; ")[0]
                 self._line("wait", "late", step.resource, f"{usual}; {in_the_way}" if in_the_way else usual)
         if self._now - self._forecast_at < every:
@@ -157,7 +161,8 @@ class PlainRun:
         if step.outcome is Outcome.SUCCEEDED:
             if step.action is Action.NO_OP:
                 return
-            self._line("succeeded", _DONE[step.action], step.resource, f"in {elapsed(step.elapsed_s)}")
+            why = f": {step.reason}" if step.reason else ""
+            self._line("succeeded", _DONE[step.action], step.resource, f"in {elapsed(step.elapsed_s)}{why}")
             for line in detail_lines(step.detail, self._style):
                 self._say(line)
             return
@@ -196,10 +201,14 @@ class PlainRun:
     def _late(self, resource: str) -> str:
         """Admit that a step takes longer than nine of ten do."""
         began, step = self._running.get(resource, (0.0, None))
-        lasted = (self._now - began) * (1.0 if self._speed is None else self._speed)
+        here = self._now - began
+        lasted = here * (1.0 if self._speed is None else self._speed)
         if step is None or not step.estimate_p90_s or not step.estimate_p90_s < lasted < math.inf:
             return ""
-        return f" (usually {self._usual(step)}, now {duration(lasted)})"
+        if self._speed is not None and here < LATE_HERE_S:
+            return ""
+        life = "" if self._speed is None else " for real"
+        return f" (usually {span(step.estimate_s or 0.0, step.estimate_p90_s)}, now {duration(lasted)}{life})"
 
     def _line(self, sign: str, word: str, resource: str, text: str) -> None:
         lane = self._lanes.get(resource, SHARED)
@@ -242,7 +251,8 @@ def answer_lines(answer: Mapping[str, Any], style: Style, *, with_text: bool = T
 def served(answer: Mapping[str, Any]) -> str:
     """Who answered, through which address and how fast, in one sentence."""
     by = answer.get("served_by")
-    parts = [f"status {answer.get('status')}", f"{answer.get('model')} through {answer.get('region')}"]
+    cut = ", cut off" if answer.get("status") == 200 and answer.get("error") else ""
+    parts = [f"status {answer.get('status')}{cut}", f"{answer.get('model')} through {answer.get('region')}"]
     if by:
         parts.append(f"served by {by['pod']} on {by['cluster']}")
     elif answer.get("status") == 200:

@@ -10,14 +10,17 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from backend.engine.events import Action, Verb
-from backend.engine.plan import Plan, PlannedStep
+from backend.engine.plan import FOLLOWS, LEFT_OUT, Plan, PlannedStep
 from backend.engine.resource import Departure
 from tui.change_text import change_lines
+from tui.departures import departure_lines
 from tui.style import SHARED, Style, dates, duration, money, pace, per_day, span
 
 if TYPE_CHECKING:
     from backend.stack import Costs, SpecNote
 
+_PLAIN = {"", "absent", LEFT_OUT, FOLLOWS}
+"""Reasons of unchanged steps that need no line of their own."""
 _VERBS = {"create": "create", "update": "update", "replace": "replace", "delete": "delete", "no_op": "leave as it is"}
 
 
@@ -37,6 +40,8 @@ def plan_lines(
         yield from style.wrap(f"from {origin}", indent="  ")
     yield ""
     if not plan.changes:
+        if plan.verb is Verb.APPLY:
+            yield from _reasons(plan.steps, style, indent="")
         yield _nothing(plan, stack)
         return
     name_width = max(len(step.resource) for step in plan.changes)
@@ -48,13 +53,28 @@ def plan_lines(
         for step in changes:
             yield from _step(step, plan.verb, name_width, usual_width, style)
         left_out = [step.resource for step in steps if step in plan.left_out]
-        unchanged = [step.resource for step in steps if step.action is Action.NO_OP and step.resource not in left_out]
-        for word, names in (("left out", left_out), ("as it is", unchanged)):
+        goes_along = [step.resource for step in steps if step.action is Action.NO_OP and step.unseen]
+        unchanged = [step.resource for step in steps if step.action is Action.NO_OP]
+        unchanged = [name for name in unchanged if name not in {*left_out, *goes_along}]
+        for word, names in (("left out", left_out), ("goes with its cluster", goes_along), ("as it is", unchanged)):
             if names:
                 lead = f"  {style.glyph('no-op')} {word} "
                 yield from style.wrap(", ".join(names), first=lead, indent=" " * len(lead))
+        told = [step for step in steps if step.resource in unchanged]
+        yield from _reasons(told, style, indent="    ", short=plan.verb is Verb.DESTROY)
     yield ""
     yield from style.wrap(_totals(plan, speed, prices))
+
+
+def _reasons(steps: Sequence[PlannedStep], style: Style, *, indent: str, short: bool = False) -> Iterator[str]:
+    """Why steps leave alone what is not simply as wanted, each reason once; in short without what one might do."""
+    found: dict[str, list[str]] = {}
+    for step in steps:
+        if step.action is Action.NO_OP and step.step.reason not in _PLAIN:
+            reason = step.step.reason.partition(";")[0] if short else step.step.reason
+            found.setdefault(reason, []).append(step.resource)
+    for reason, names in found.items():
+        yield from style.wrap(f"{', '.join(names)}: {reason}", first=indent, indent=f"{indent}  ")
 
 
 def lanes(steps: Sequence[PlannedStep]) -> list[str]:
@@ -117,6 +137,8 @@ def cost_lines(costs: Costs, style: Style) -> Iterator[str]:
         text += f" GPUs without a model server idle for {money(costs.idle)}."
     if costs.unpriced:
         text += f" Without a known price, so not counted: {', '.join(costs.unpriced)}."
+    if costs.borrowed:
+        text += f" Counted at another region's price: {', '.join(map(str, costs.borrowed))}."
     yield from style.wrap(text)
 
 
@@ -131,36 +153,28 @@ def spec_notes(notes: Sequence[SpecNote], style: Style) -> Iterator[str]:
 
 
 def departures(plan: Plan, style: Style) -> Iterator[str]:
-    """Where what is to be made differs from the document, each said once; for a change of what is there it was said."""
-    found = _departures(plan)
-    if not found:
-        return
-    yield ""
-    yield style.paint("heading", "What differs from the document, and why")
-    for departure, resources in found.items():
-        kind = dict.fromkeys(name.partition("/")[0].partition("@")[0] for name in resources)
-        text = f"{', '.join(kind)}: {_sentence(departure)}"
-        yield from style.wrap(text, first="  - ", indent="    ")
+    """Where what is to be made differs from Google's guide, each said once; for an update it was said."""
+    if found := _departures(plan):
+        yield ""
+        yield from departure_lines(found, style)
 
 
-def departures_hint(plan: Plan, stack: str, style: Style) -> Iterator[str]:
-    """In how many places it differs from the document, and where that is said."""
+def departures_hint(plan: Plan, where: str, style: Style) -> Iterator[str]:
+    """In how many places it differs from Google's guide, and the command that says where."""
     if count := len(_departures(plan)):
         places = "1 place" if count == 1 else f"{count} places"
-        yield from style.wrap(f"It differs from the document in {places}: see `mcig plan {stack}`.")
+        yield from style.wrap(f"It differs from Google's guide in {places}: see `{where}`.")
 
 
 def _departures(plan: Plan) -> dict[Departure, list[str]]:
+    """Each departure and the kinds of rows that make it, such as ``cluster``."""
     found: dict[Departure, list[str]] = {}
     for step in plan.changes if plan.verb is Verb.APPLY else ():
         if step.action is Action.UPDATE:
             continue
+        kind = step.resource.partition("/")[0].partition("@")[0]
         for departure in step.about.departures:
-            found.setdefault(departure, []).append(step.resource)
+            kinds = found.setdefault(departure, [])
+            if kind not in kinds:
+                kinds.append(kind)
     return found
-
-
-def _sentence(departure: Departure) -> str:
-    told = (departure.document, departure.mcig, departure.because)
-    document, mcig, because = (part.strip().rstrip(".") for part in told)
-    return f"the document {document}; mcig {mcig}, because {because}."

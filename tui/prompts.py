@@ -6,6 +6,7 @@ where it cannot be; Ctrl-C keeps the answers, and says so; the Hugging Face toke
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tui.console import Console
     from tui.invocation import Invocation
 
+_SIGNS = 6
+"""Columns that a list needs before a choice."""
 MOST_ROUNDS = 20
 """Times that a page is asked again; whoever has not mended it then is told to write a file."""
 
@@ -213,4 +216,7 @@ def _several(label: str, choices: Sequence[Choice], chosen: Sequence[str]) -> li
 
 
 def _line(choice: Choice) -> str:
-    return f"{choice.label}  {choice.hint}".rstrip()
+    """A choice and its hint in one line of the terminal, behind the list's own signs."""
+    line = f"{choice.label}  {choice.hint}".rstrip()
+    room = shutil.get_terminal_size((80, 24)).columns - _SIGNS
+    return line if len(line) <= room else f"{line[: room - 1].rstrip()}…"

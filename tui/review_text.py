@@ -14,6 +14,7 @@ from textual.content import Content
 from backend.engine.events import Verb
 from backend.engine.plan import Plan, PlannedStep
 from tui.change_text import change_lines
+from tui.departures import sentence
 from tui.plan_text import departures, spec_notes
 from tui.step_text import Line
 from tui.style import Style, dates, money, span
@@ -39,7 +40,12 @@ def totals(plan: Plan, stack: Stack) -> list[tuple[str, str]]:
     label = "costs" if plan.verb is Verb.APPLY else "costs afterwards"
     told.append((label, f"{money(plan.usd_per_hour)}{life}{', $0 here' if life else ''}"))
     if plan.usd_per_hour:
-        told.append(("prices of", dates(stack.prices_dated)))
+        told.append(("prices of", dates(stack.money.prices_dated)))
+    costs = stack.money.costs
+    if plan.verb is Verb.APPLY and costs.unpriced:
+        told.append(("without", ", ".join(costs.unpriced)))
+    if plan.verb is Verb.APPLY and costs.borrowed:
+        told.append(("at another region's price", ", ".join(one.machine_type for one in costs.borrowed)))
     return told
 
 
@@ -62,16 +68,15 @@ def planned_lines(planned: PlannedStep) -> Iterator[Line]:
     if about.permissions:
         yield "needs", ", ".join(about.permissions)
     for item in about.departures:
-        told = [part.strip().rstrip(".") for part in (item.document, item.mcig, item.because)]
-        yield "differs", f"the document {told[0]}; mcig {told[1]}, because {told[2]}."
+        yield "differs", sentence(item)
     if planned.after:
         yield "after", ", ".join(sorted(planned.after))
 
 
 def departures_text(plan: Plan) -> Content:
-    """Where the plan differs from the document, and why."""
+    """Where the plan differs from Google's guide, and why."""
     lines = [line.strip().removeprefix("- ") for line in departures(plan, _WIDE)][2:]
-    return Content("\n\n".join(lines) or "Nothing of this plan differs from the document.")
+    return Content("\n\n".join(lines) or "Nothing of this plan differs from Google's guide.")
 
 
 def notes_text(notes: Sequence[SpecNote]) -> Content:

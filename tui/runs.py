@@ -14,13 +14,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from backend import stockout
 from backend.engine.durations import Duration
 from backend.engine.events import Emit, Event, Outcome, RunStarted, Verb
 from backend.engine.plan import Plan
 from backend.errors import CloudError
 from tui.commands import guard, teardown
 from tui.step_facts import StepFacts, facts_of_events, facts_of_plan
-from tui.style import pace
+from tui.style import times_faster
 
 if TYPE_CHECKING:
     from backend.engine.apply import Result
@@ -130,9 +131,9 @@ class LiveRun:
     async def _count(self) -> float | None:
         """Count what was spent; gives the seconds until the guard is passed."""
         with suppress(CloudError):
-            self.spent = await self.stack.spent()
-            self.guard = self.stack.guard_passed(self.spent)
-            left = self.stack.guard_left_s(self.spent)
+            self.spent = await self.stack.money.spent()
+            self.guard = self.stack.money.guard_passed(self.spent)
+            left = self.stack.money.guard_left_s(self.spent)
             self.guard_at = None if left is None else self.spent.at + timedelta(seconds=left)
             return left
         return None
@@ -150,8 +151,8 @@ class LiveRun:
         """Names of the clusters whose pools could not be had, and for which there is something else."""
         if self.result is None or self.verb is Verb.DESTROY:
             return ()
-        found = self.stack.out_of_stock(self.result)
-        return tuple(name for name in found if self.stack.alternatives(self.stack.spec, name))
+        found = stockout.without_machines(self.result)
+        return tuple(name for name in found if stockout.alternatives(self.stack.spec, name))
 
     def now(self) -> datetime:
         """The time."""
@@ -269,5 +270,5 @@ class RecordedRun:
 
 def place(stack: Stack) -> str:
     """A stack's cloud and its pace, in words."""
-    said = pace(stack.connection.speed)
-    return f"{stack.connection.description}, {said}" if said else stack.connection.description
+    speed = stack.connection.speed
+    return stack.connection.description if speed is None else f"on this machine, {times_faster(speed)}"

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     from backend.explain import Node
     from backend.status import Status
 
-DRILL = "mcig-drill-until"
-"""Annotation that a drill leaves on the backend policy while it lasts."""
-_SIGNS = {"ready": "succeeded", "absent": "skipped", "unfinished": "wait", "drifted": "update", "unknown": "wait"}
+_SIGNS = {
+    "ready": "succeeded",
+    "absent": "skipped",
+    "unfinished": "wait",
+    "drifted": "update",
+    "drained": "wait",
+    "unknown": "wait",
+}
 
 
 def status_lines(status: Status, style: Style) -> Iterator[str]:
@@ -29,6 +34,8 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
                 sign = _SIGNS[item.state]
                 mark = style.paint(sign, f"{style.glyph(sign)} {item.state:<10}")
                 yield f"  {mark} {item.resource:<{width}}".rstrip()
+                if item.state == "drained":
+                    continue
                 drift = ((change["field"], change["before"], change["after"]) for change in item.drift)
                 yield from change_lines(drift, style, indent=" " * 15)
     if status.why is not None:
@@ -38,17 +45,22 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
         yield f"address in {address.region}: {address.address}, from here {address.base_url}"
     for part in status.leftovers:
         yield from style.wrap(f"probably left by a gateway of it: {part.kind} {part.name}; `{part.command}`")
-    for end in (change["before"] for item in status.resources for change in item.drift if DRILL in change["field"]):
-        drill = f"a drill drains a region until {end}; where none runs, one was killed"
-        yield from style.wrap(f"{drill}, and `mcig apply {status.stack} --only backend-policy` restores it")
-    missing = sum(item.state not in {"ready", "unknown"} for item in status.resources)
+    drills = [item for item in status.resources if item.reason and item.state in {"drained", "drifted"}]
+    for item in drills:
+        yield from style.wrap(drill_said(item.reason, status.stack))
+    missing = sum(item.state not in {"ready", "unknown", "drained"} for item in status.resources)
     unknown = sum(item.state == "unknown" for item in status.resources)
     if unknown:
         yield from style.wrap(f"{unknown} of {len(status.resources)} cannot be read just now: {status.unread}")
-    if missing:
+    if _absent(status):
+        text = f"{status.stack} is not set up: none of its clusters is there; `mcig apply {status.stack}` makes them"
+        yield from style.wrap(text)
+    elif missing:
         yield f"{missing} of {len(status.resources)} are not as wanted; see `mcig plan {status.stack}`"
     elif unknown:
         yield f"the other {len(status.resources) - unknown} are as wanted"
+    elif drills:
+        yield f"the other {len(status.resources) - len(drills)} are as wanted"
     elif status.why is not None and status.why.state != "ready":
         yield f"all {len(status.resources)} resources are as wanted, but not all is well: see why"
     else:
@@ -59,6 +71,16 @@ def status_lines(status: Status, style: Style) -> Iterator[str]:
         limits = {"$": status.guard.usd, " h": status.guard.hours}
         said = [f"${value:,.2f}" if unit == "$" else f"{value:g} h" for unit, value in limits.items() if value]
         yield f"guard: {' or '.join(said)}, looked after only while mcig runs"
+
+
+def _absent(status: Status) -> bool:
+    clusters = [item.state for item in status.resources if item.resource.startswith("cluster/")]
+    return bool(clusters) and set(clusters) == {"absent"}
+
+
+def drill_said(said: str, stack: str) -> str:
+    """What a drill does, and how to end one that was killed."""
+    return f"{said}; where no drill runs any more, `mcig apply {stack} --only backend-policy` gives its capacity back"
 
 
 def why_lines(node: Node, style: Style, *, whole: bool = False) -> Iterator[str]:
@@ -100,6 +122,8 @@ def _cost(status: Status) -> str:
     cost += f"estimated with prices of {dates(status.prices_dated)}"
     if status.spent is not None and status.spent.since is not None:
         age = duration(status.spent.hours * 3600)
-        would = "it would have been" if emulated else "so far"
+        would = "by this machine's clock" if emulated else "so far"
         cost += f"; {would} ${status.spent.usd:,.2f} at most in the {age} since its first cluster was made"
+    if status.spent is not None and status.spent.uncounted:
+        cost += f"; not counted but for GPUs: {' and '.join(status.spent.uncounted)}, not made by mcig"
     return cost

@@ -5,14 +5,16 @@ Invariant: what failed is told first, with its cause and what to do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from textual.content import Content
 
+from backend.engine.events import Failure
 from tui.change_text import change_lines
 from tui.lane_text import SIGNS
-from tui.plain import detail_lines
+from tui.plain import LATE_HERE_S, detail_lines
 from tui.progress import State, StepProgress
 from tui.style import Style, clock, duration, elapsed, money, span
 
@@ -89,13 +91,15 @@ def _response(step: StepProgress) -> Iterator[Line]:
 
 def _late(step: StepProgress, now: datetime, speed: float | None) -> str:
     """Why a step that runs takes longer than nine of ten, as far as it says itself; empty for one that is in time."""
-    facts, lasted = step.facts, step.lasted_s(now)
-    life = (lasted or 0.0) * (speed or 1.0)
+    facts, lasted = step.facts, step.lasted_s(now) or 0.0
+    life = lasted * (speed or 1.0)
     if step.state is not State.RUNNING or not facts.estimate_p90_s or not facts.estimate_p90_s < life < float("inf"):
+        return ""
+    if speed is not None and lasted < LATE_HERE_S:
         return ""
     says = f" It reports: {step.notes[-1][1]}" if step.notes else " It has reported nothing so far."
     hint = _SLOW.get(facts.kind, "")
-    return f"usually {duration(facts.estimate_s)}, now {duration(life)}; nine of ten are done by now.{says}{hint}"
+    return f"nine of ten are done in {duration(facts.estimate_p90_s)}.{says}{hint}"
 
 
 def _standing(step: StepProgress, now: datetime, speed: float | None) -> str:
@@ -106,8 +110,11 @@ def _standing(step: StepProgress, now: datetime, speed: float | None) -> str:
     elif lasted:
         parts[0] += f" in {elapsed(lasted)}" if step.state is State.DONE else f" after {elapsed(lasted)}"
     if facts.estimate_s and step.state in {State.WAITING, State.RUNNING, State.FAILED}:
-        usual = span(facts.estimate_s, facts.estimate_p90_s or facts.estimate_s)
-        parts.append(f"usually {usual}{'' if speed is None else ' for real'}")
+        usual = f"usually {span(facts.estimate_s, facts.estimate_p90_s or facts.estimate_s)}"
+        if step.state is State.RUNNING and lasted is not None and speed is not None and math.isfinite(speed):
+            parts.append(f"for real {duration(lasted * speed)} of {usual}")
+        else:
+            parts.append(usual if speed is None else f"{usual} for real")
     return ", ".join(parts)
 
 
@@ -122,10 +129,12 @@ def as_content(lines: Iterable[Line]) -> Content:
     return Content("\n").join(told)
 
 
-def error_text(step: StepProgress) -> str:
-    """A failed step for the clipboard, in plain lines; empty for one that did not fail."""
-    if (error := step.error) is None:
-        return ""
-    parts = (("cause", error.cause), ("fix", error.fix), ("said", error.original))
-    lines = [f"{step.facts.resource} failed: {error.message}", *(f"{label}: {text}" for label, text in parts if text)]
-    return "\n".join(lines)
+def errors_text(steps: Iterable[StepProgress], failure: Failure | None) -> str:
+    """Failed steps, and why a run could not go on, for the clipboard in plain lines."""
+    told = [f"{step.facts.resource} failed: {_failure_text(step.error)}" for step in steps if step.error is not None]
+    return "\n\n".join([*told, *([_failure_text(failure)] if failure is not None else [])])
+
+
+def _failure_text(failure: Failure) -> str:
+    parts = (("cause", failure.cause), ("fix", failure.fix), ("said", failure.original))
+    return "\n".join([failure.message, *(f"{label}: {text}" for label, text in parts if text)])

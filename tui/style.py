@@ -151,11 +151,12 @@ def per_day(usd_per_hour: float) -> str:
 
 def pace(speed: float | None) -> str:
     """Say how an emulated cloud's durations relate to life; empty for a real cloud."""
-    if speed is None:
-        return ""
-    if math.isinf(speed):
-        return "rehearsal: waiting times are left out"
-    return f"rehearsal: {speed:g} times faster than real time"
+    return "" if speed is None else f"rehearsal: {times_faster(speed)}"
+
+
+def times_faster(speed: float) -> str:
+    """How an emulated cloud's durations relate to life."""
+    return "waiting times are left out" if math.isinf(speed) else f"{speed:g} times faster than real time"
 
 
 def dates(span: tuple[date, date]) -> str:

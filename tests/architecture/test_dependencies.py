@@ -26,6 +26,7 @@ DOORS = (
     "backend.export",
     "backend.bundle",  # a bug report
     "backend.only",  # names of steps
+    "backend.stockout",  # where else GPUs may be had
     "backend.errors",
     "backend.emulator.control",
     "backend.engine",

@@ -173,13 +173,14 @@ class Terminal:
 
 
 def events_until(run: subprocess.Popen[str], resource: str, kind: str) -> Iterator[dict[str, Any]]:
-    """Read a run's JSON events up to and including the first of that kind for that resource."""
-    assert run.stdout is not None
+    """Read a run's JSON events up to and including the first of that kind for that resource; fails without it."""
+    assert run.stdout is not None and run.stderr is not None
     for line in run.stdout:
         event = json.loads(line)
         yield event
         if event["type"] == kind and event.get("resource") == resource:
             return
+    raise AssertionError(f"it ended before {kind} of {resource}:\n{run.stderr.read()}")
 
 
 def kill(run: subprocess.Popen[str], how: signal.Signals = signal.SIGKILL) -> Printed:

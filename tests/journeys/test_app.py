@@ -85,7 +85,7 @@ async def _by_keyboard(app: McigApp) -> None:
 async def _by_mouse(app: McigApp) -> None:
     """Change what was set up: every page is seen, and one answer is another one."""
     async with app.run_test(size=(120, 36)) as pilot:
-        await said(pilot, "Stack, rehearsal, last applied")
+        await said(pilot, "Stack, rehearsal, last apply")
         await pilot.click(OptionList, offset=(4, 0))
         for page in PAGES:
             await opened(pilot, page.name)

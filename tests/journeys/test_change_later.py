@@ -17,6 +17,7 @@ from backend.engine.plan import LEFT_OUT, Plan
 from backend.errors import Conflict, UsageError
 from backend.places import Places
 from backend.resources import declare
+from backend.spec import GatewaySpec
 from backend.stack import Stack
 from backend.surroundings import hugging_face_token
 
@@ -57,8 +58,12 @@ class Home:
         clients = Clients(self.connection, spec)
         try:
             token = hugging_face_token(spec.target, {"HOME": "/nowhere"})
-            rows = declare(spec, clients, hf_token=token)
-            yield Stack(spec, connection=self.connection, clients=clients, resources=rows, places=self.places)
+
+            def rows(of: GatewaySpec) -> Any:
+                clients.know(of)
+                return declare(of, clients, hf_token=token)
+
+            yield Stack(spec, connection=self.connection, clients=clients, declare=rows, places=self.places)
         finally:
             await clients.close()
 

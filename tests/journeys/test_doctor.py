@@ -51,12 +51,13 @@ def test_a_healthy_world_has_no_failure(world: Terminal) -> None:
 
 
 def test_without_quota_nothing_is_made_and_the_fix_is_one_command(world: Terminal) -> None:
-    world.mcig("emulator", "set", f"quota.us-east4.{H100}=0")
+    world.mcig("emulator", "set", f"quota.us-east4.{H100}=0", "price.us-east4.a3-highgpu-2g=99")
     events = world.mcig("apply", "rehearsal", "--yes", "--json", code=4).lines
     assert [event["type"] for event in events] == ["run_started", "run_finished"]
     assert world.mcig("emulator", "status", "--json").document["resources"] == []
 
     refused = world.mcig("apply", "rehearsal", "--yes", code=4)
+    assert "  price/us-east4/a3-highgpu-2g: " in refused.out, "a warning is told, too"
     assert CHECK in refused.err
     assert f"--ignore {CHECK}" in refused.err
     failed = world.mcig("doctor", "rehearsal", "--json", code=4).document["checks"]

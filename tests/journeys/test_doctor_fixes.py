@@ -28,6 +28,7 @@ CLUSTER = {
     "releaseChannel": {"channel": "RAPID"},
     "nodeConfig": {"machineType": "e2-standard-4"},
 }
+OLD = {"initialClusterVersion": "1.33.5-gke.1125000"}
 MINE = {"name": "mine", "autoCreateSubnetworks": False}
 REGIONAL = {
     "name": "somebodys",
@@ -92,6 +93,7 @@ CASES = (
     Case("capacity/us-east4/a3-highgpu-2g", ("capacity.us-east4-a.a3-highgpu-2g=0",)),
     Case("version/gke/us-east4", ("versions.us-east4.RAPID=1.33.5-gke.1125000",)),
     Case("version/gke/us-east4", options=("versions.gke=1.99",)),
+    Case("version/gke/us-east4", made=((f"{GKE}/us-east4/clusters", {"cluster": CLUSTER | OLD}),), gcloud=True),
     Case("version/metric", options=("model.image=vllm/vllm-openai:latest",), status="unknown"),
     Case(
         "region/us-east44",

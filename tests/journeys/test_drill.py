@@ -45,8 +45,9 @@ def test_a_killed_drill_is_seen_and_restored(standing: Terminal) -> None:
     assert kill(run).code == -9
 
     status = standing.mcig("status", "rehearsal").out
-    assert "a drill drains a region until" in status
+    assert f"{other} is drained by a drill until" in " ".join(status.split())
     assert "--only backend-policy" in status
+    assert "drifted" not in status
     again = standing.mcig("drill", "rehearsal", "--region", other, code=1)
     assert "drained already" in again.err
     planned = standing.mcig("plan", "rehearsal", "--detailed-exitcode", "--json", code=3).document
@@ -56,7 +57,7 @@ def test_a_killed_drill_is_seen_and_restored(standing: Terminal) -> None:
 
     standing.mcig("apply", "rehearsal", "--yes", "--json", "--only", "backend-policy")
     standing.mcig("plan", "rehearsal", "--detailed-exitcode", "--json")
-    assert "a drill" not in standing.mcig("status", "rehearsal").out
+    assert "drill" not in standing.mcig("status", "rehearsal").out
 
 
 def test_a_region_that_cannot_be_drained_is_refused(terminal: Terminal) -> None:

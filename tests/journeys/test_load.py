@@ -53,6 +53,7 @@ def test_a_test_that_is_stopped_leaves_no_job_and_the_next_one_runs(standing: Te
             break
     printed = kill(run, signal.SIGINT)
     assert printed.code == 130
+    assert "stopped: Job mcig-load on gke-west is deleted" in printed.out
     shown = standing.mcig(
         "load", "rehearsal", "--rate", "4", "--seconds", "2", "--prompt-tokens", "50", "--max-tokens", "5"
     ).out
@@ -67,6 +68,7 @@ def test_what_cannot_be_loaded_says_so(terminal: Terminal) -> None:
     assert "fix:" in refused.err
     nowhere = terminal.mcig("load", "rehearsal", "--rate", "1", "--seconds", "5", "--speed", "max", code=1)
     assert "no address" in nowhere.err
+    assert "requests from" not in nowhere.out, "nothing is announced that cannot be"
     assert "mcig apply rehearsal" in nowhere.err
     elsewhere = terminal.mcig("load", "rehearsal", "--rate", "1", "--seconds", "5", "--from", "asia-east1", code=2)
     assert "no cluster in asia-east1" in elsewhere.err

@@ -1,4 +1,4 @@
-"""What can still be said of a rehearsed stack while a region is down."""
+"""What can still be said and done of a rehearsed stack while a region is down."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def test_status_tells_the_rest_while_a_cluster_does_not_answer(terminal: Termina
 
     terminal.mcig("emulator", "fault", "clear")
     assert {row["state"] for row in terminal.mcig("status", "rehearsal", "--json").document["resources"]} == {"ready"}
+
+    terminal.mcig("emulator", "fault", "add", "region-down", "region=us-east4")
+    destroyed = terminal.mcig("destroy", "rehearsal", "--yes", "--plain").out
+    assert "goes with its cluster" in destroyed
+    assert "deleted  cluster/gke-east" in destroyed
+    assert "network-endpoint-groups delete" in destroyed
+    left = terminal.mcig("emulator", "status", "--json").document["resources"]
+    kinds = {name.partition("/")[0] for name in left}
+    assert kinds == {"service", "binding", "endpoint-group"}, "what is left is what was told"

@@ -6,50 +6,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from textual.widgets import Button
 
 from backend.clients import Clients
 from backend.clients.connect import Connection
 from backend.emulator import faults
 from backend.emulator.server import Emulator
 from backend.engine.events import Action, Event, Failure, Outcome, StepFinished, StepNote, StepStarted, Verb
-from backend.places import Places
-from backend.resources import declare
 from backend.resources.leftovers import Leftover
 from backend.spec import GatewaySpec, Guard
-from backend.stack import Stack
-from tests.tui.screens import Stage, text_of, until, until_said
+from tests.tui.bench import POOL, Bench, Running
+from tests.tui.screens import text_of, until, until_said
 from tui.progress import Progress
 from tui.runs import LiveRun
-from tui.screens.run import RunScreen
 from tui.screens.stockout import StockOutScreen
 from tui.screens.telling import TellingScreen
 from tui.step_facts import StepFacts
 from tui.step_text import original, step_lines, step_sections
-
-POOL = "node-pool/gke-east/h100"
-
-
-class Bench:
-    """Opens small stacks of an emulated cloud: a node pool and all that it needs."""
-
-    def __init__(self, connection: Connection, clients: Clients, folder: Path) -> None:
-        self.connection, self._clients, self._folder = connection, clients, folder
-        self.opened: list[Stack] = []
-
-    async def open(self, spec: GatewaySpec) -> Stack:
-        spec = spec.model_copy(update={"project": self.connection.project})
-        self._clients.know(spec)
-        rows = {row.id: row for row in declare(spec, self._clients, hf_token=None, kubeconfig=self._folder / "k")}
-        wanted = [next(row for name, row in rows.items() if name == POOL)]
-        for row in wanted:
-            needed = {*row.depends_on, *row.delete_after, *([row.within] if row.within else [])}
-            wanted += [rows[name] for name in needed if rows[name] not in wanted]
-        places = Places.of({"MCIG_HOME": str(self._folder / "home")})
-        ordered = [row for row in rows.values() if row in wanted]
-        stack = Stack(spec, connection=self.connection, clients=self._clients, resources=ordered, places=places)
-        self.opened.append(stack)
-        return stack
 
 
 @pytest.fixture
@@ -57,28 +29,13 @@ def bench(connection: Connection, clients: Clients, tmp_path: Path) -> Bench:
     return Bench(connection, clients, tmp_path)
 
 
-class Running(Stage):
-    """The run screen, which may open the stack with other answers."""
-
-    def __init__(self, run: LiveRun, bench: Bench) -> None:
-        self.run_screen = RunScreen(run, reopen=bench.open)
-        super().__init__(self.run_screen)
-
-    @property
-    def ended(self) -> bool:
-        return self.run_screen.progress.finished is not None and not self.run_screen.going_on
-
-    @property
-    def offered(self) -> set[str | None]:
-        return {button.id for button in self.run_screen.query(Button) if button.display}
-
-
 async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
     bench: Bench, spec: GatewaySpec, emulator: Emulator
 ) -> None:
     faults.add(emulator.world, "stockout zone=us-east4-c", emulator.world.pace)
     stack = await bench.open(spec)
-    app = Running(LiveRun(stack, await stack.plan()), bench)
+    first = LiveRun(stack, await stack.plan())
+    app = Running(first, bench)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, StockOutScreen) and "1. zone" in text_of(app))
         await pilot.press("escape")
@@ -86,7 +43,7 @@ async def test_gpus_are_taken_elsewhere_by_number_and_the_run_goes_on(
         await pilot.press("o")
         await until_said(pilot, "1. zone")
         await pilot.press("1")
-        await until(pilot, lambda: len(bench.opened) == 2 and app.ended)
+        await until(pilot, lambda: app.run_screen.source is not first and app.ended)
         assert app.run_screen.progress.finished is not None
         assert app.run_screen.progress.finished.outcome is Outcome.SUCCEEDED
         assert app.run_screen.progress.steps[POOL].facts.action is Action.REPLACE
@@ -114,15 +71,12 @@ async def test_a_guard_that_is_passed_is_told_and_a_destroy_offered(
     stack = await bench.open(spec.model_copy(update={"guard": Guard(hours=1)}))
     at = datetime.now(UTC)
 
-    def cluster(made: datetime) -> dict[str, str]:
-        return {"location": "us-east4", "name": "gke-east", "createTime": made.isoformat()}
-
     from backend import money
 
     async def spent() -> money.Spent:
-        return money.spent(stack.spec, [cluster(at - timedelta(hours=2))])
+        return money.spent(stack.spec, [money.Standing("gke-east", at - timedelta(hours=2), made=True, gpus=False)])
 
-    monkeypatch.setattr(stack, "spent", spent)
+    monkeypatch.setattr(stack.money, "spent", spent)
     app = Running(LiveRun(stack, await stack.plan()), bench)
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "destroy" in app.offered and app.ended)
@@ -147,9 +101,18 @@ def test_a_step_that_is_late_says_why() -> None:
     soon, late = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes) for minutes in (10, 14))
     assert "late" not in dict(step_lines(step, now=soon, speed=None))
     told = dict(step_lines(step, now=late, speed=None))["late"]
-    assert told.startswith("usually 8 min, now 14 min")
+    assert told.startswith("nine of ten are done in 12 min.")
     assert "It reports: 2 of 3 nodes are ready" in told
     assert "free machines" in told
+
+
+def test_a_rehearsed_step_is_told_on_one_clock_and_is_not_late_by_a_busy_machines_seconds() -> None:
+    step = events(StepStarted(POOL, Action.CREATE)).steps[POOL]
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    soon = dict(step_lines(step, now=began + timedelta(seconds=4), speed=200))
+    assert soon[""].endswith("for 4 s, for real 13 min of usually 8-12 min")
+    assert "late" not in soon
+    assert "late" in dict(step_lines(step, now=began + timedelta(seconds=6), speed=200))
 
 
 def test_request_response_and_error_stand_apart_and_the_original_is_kept() -> None:

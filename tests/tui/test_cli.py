@@ -76,25 +76,27 @@ def test_help_names_everything_and_leaves_nothing_to_guess(mcig: Type, arguments
     ("arguments", "code", "words"),
     [
         ([], 2, "COMMAND"),
-        (["frobnicate"], 2, "frobnicate"),
+        (["frobnicate"], 2, "COMMAND: 'frobnicate' is not one of plan, apply"),
+        (["emulator", "status", "--set", "a=b"], 2, "--set"),
+        (["presets", "list", "--target", "gke"], 2, "--target"),
+        (["load", "rehearsal", "--rate", "x", "--seconds", "5"], 2, "--rate: 'x' is not a number"),
         (["apply", "--frob"], 2, "--frob"),
         (["apply"], 2, "mcig apply rehearsal"),
-        (["plan"], 2, "no stack yet"),
-        (["status"], 2, "no stack yet"),
-        (["destroy"], 2, "no stack yet"),
-        (["prompt"], 2, "no stack yet"),
+        (["plan"], 2, "no stack is set up"),
+        (["status"], 2, "no stack is set up"),
+        (["destroy"], 2, "no stack is set up"),
+        (["prompt"], 2, "no stack is set up"),
         (["prompt", "rehearsal", " "], 2, "empty"),
         (["prompt", "rehearsal", "--count", "0"], 2, "whole number"),
         (["apply", "rehersal"], 2, "did you mean rehearsal?"),
         (["apply", "rehearsal", "--set", "timeout_s=9999"], 2, "--set timeout_s: must be at most 3600"),
-        (["apply", "rehearsal", "--target", "moon"], 2, "must be one of gke, emulator"),
+        (["apply", "rehearsal", "--target", "moon"], 2, "--target: 'moon' is not one of gke, emulator"),
         (["apply", "rehearsal", "--speed", "quick"], 2, "quick"),
         (["apply", "rehearsal", "--speed", "-1"], 2, "-1"),
         (["apply", "rehearsal", "--target", "gke", "--set", "project=abc-def"], 2, "--yes"),
         (["plan", "rehearsal", "--target", "gke", "--set", "project="], 2, "no Google Cloud project"),
         (["emulator", "status"], 1, "mcig emulator start"),
         (["emulator", "env"], 1, "mcig emulator start"),
-        (["emulator", "reset"], 1, "mcig emulator start"),
         (["emulator", "start", "--port", "99999"], 2, "65535"),
         (["presets", "save", "Mine", "x.yaml"], 2, "x.yaml"),
     ],
@@ -123,6 +125,33 @@ def test_presets_are_listed_shown_and_kept(mcig: Type, home: Path) -> None:
     assert "My regions" in mcig("presets", "list")[1]
     assert mcig("presets", "path")[1].strip() == str(home / "mcig" / "config" / "presets")
     assert mcig("presets", "show", "mine")[1] == mine.read_text()
+
+
+def test_a_kept_preset_says_which_stack_it_is_for_and_what_it_hides(mcig: Type, home: Path) -> None:
+    mine = home / "mine.yaml"
+    mine.write_text(mcig("presets", "show", "rehearsal")[1])
+    assert (
+        "use it with: mcig apply other, which changes the stack rehearsal"
+        in mcig("presets", "save", "other", str(mine))[1]
+    )
+    assert "hides" not in mcig("presets", "list")[1]
+    said = mcig("presets", "save", "rehearsal", str(mine))[1]
+    assert "it hides the preset rehearsal of the package" in said
+    assert said.endswith("use it with: mcig apply rehearsal\n")
+    listed = " ".join(mcig("presets", "list")[1].split())
+    assert listed.count("(hidden by your own)") == 1
+
+
+def test_one_word_is_no_prompt_and_how_it_would_be_is_told(mcig: Type, home: Path) -> None:
+    code, _, err = mcig("prompt", "hello")
+    assert (code, "mcig prompt" in err) == (2, False)
+    stacks = home / "mcig" / "state" / "stacks"
+    stacks.mkdir(parents=True)
+    (stacks / "shop.yaml").write_text(mcig("presets", "show", "rehearsal")[1].replace("name: rehearsal", "name: shop"))
+    code, _, err = mcig("prompt", "hello")
+    assert code == 2
+    assert "there is no file, stack or preset called hello" in err
+    assert "to ask the stack shop: mcig prompt shop hello" in err
 
 
 def test_show_with_options_prints_the_whole_specification(mcig: Type, home: Path) -> None:
@@ -166,6 +195,21 @@ def test_a_fault_of_our_own_is_kept_in_a_private_file(mcig: Type, home: Path, mo
     assert report.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("place", ["a-file", "a-file/below"])
+def test_a_home_that_cannot_be_is_told_as_such(
+    mcig: Type, home: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (home / "a-file").write_text("")
+    monkeypatch.setenv("MCIG_HOME", str(home / place))
+    code, _, err = mcig("plan", "rehearsal")
+    assert (code, err.splitlines()[0]) == (
+        2,
+        f"mcig: MCIG_HOME cannot be written: {home / 'a-file'}{'/below' if 'below' in place else '/state'}"
+        ": Not a directory",
+    )
+    assert "fix: set MCIG_HOME to a folder that you can write" in err
+
+
 def test_an_emulator_from_start_to_stop(mcig: Type, home: Path) -> None:
     code, out, _ = mcig("emulator", "start", "--detach", "--speed", "max")
     assert (code, "mcig apply rehearsal" in out, 'eval "$(mcig emulator env)"' in out) == (0, True, True)
@@ -189,6 +233,7 @@ def test_an_emulator_from_start_to_stop(mcig: Type, home: Path) -> None:
             check=True,
         )
         assert shown.stdout.split() == ["demo-project", json.loads(mcig("emulator", "env", "--json")[1])["KUBECONFIG"]]
+        assert shown.stdout.split()[1].split(":")[0] == str(home / "mcig" / "state" / "kubeconfig")
         planned = mcig("plan", "rehearsal", "--speed", "30", "--detailed-exitcode", "--json")
         assert planned[0] == Exit.PENDING
         assert "runs already, at speed max and not 30" in planned[2]

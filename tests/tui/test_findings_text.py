@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.preflight import CHECKS, Finding, Topic, Verdict
-from tui.findings_text import findings_lines, summary, table
+from tui.findings_text import check_lines, findings_lines, summary
 from tui.style import Style
 
 ENABLE = "gcloud services enable compute.googleapis.com --project=demo-project"
@@ -30,9 +30,9 @@ def test_a_failure_has_its_reason_and_its_fix() -> None:
 
 def test_what_is_well_is_counted_and_what_waits_is_told_once() -> None:
     text = shown(Style(unicode=False))
-    assert "project demo-project is there; 2 x permission" in text
+    assert "2 permissions; project demo-project is there" in text
     assert "turned on by the first step of `mcig apply`: compute" in text
-    assert "not to be read while APIs are off: quota" in text
+    assert "not to be read while APIs are off: 1 quota" in text
     assert f"To know all beforehand: {ENABLE.partition(' --')[0]}" in text
     assert text.isascii()
 
@@ -44,9 +44,9 @@ def test_what_one_refusal_leaves_unknown_is_told_once_and_what_follows_names_wha
     ]
     after = Finding("region/mars", Verdict.UNKNOWN, "unread", "why", None, Topic.GPU, follows="project")
     text = "\n".join(findings_lines([*refused, after], stack="demo", where="a cloud", style=Style()))
-    assert "unknown 3 x quota could not be read: Internal error." in text
+    assert "unknown 3 quotas could not be read: Internal error." in text
     assert text.count("fix: ask") == 1
-    assert "not to be known before project is mended: region" in text
+    assert "not to be known before project is mended: 1 region" in text
     assert "A is unknown" not in text
     alone = "\n".join(findings_lines(refused[:1], stack="demo", where="a cloud", style=Style()))
     assert "A is unknown" in alone
@@ -57,7 +57,8 @@ def test_the_summary_counts_every_finding_once() -> None:
     assert summary([]) == "Nothing was checked."
 
 
-def test_the_table_has_a_row_for_every_check() -> None:
-    lines = list(table(CHECKS))
-    assert len(lines) == len(CHECKS) + 2
-    assert all(line.count("|") == 4 for line in lines)
+def test_every_check_is_listed_with_what_it_reads_and_saves_from() -> None:
+    lines = list(check_lines(CHECKS, Style()))
+    assert [line for line in lines if not line.startswith(" ")] == [check.ids for check in CHECKS]
+    assert sum(line.startswith("  reads ") for line in lines) == len(CHECKS)
+    assert max(map(len, lines)) <= 80

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from tests.tui.screens import Stage, text_of, until
+from tui.interrupts import INTERRUPTED
 from tui.leaving import Leavable
 from tui.screens.help import HelpScreen
 from tui.screens.small import TooSmall
@@ -44,6 +45,17 @@ async def test_a_fault_ends_the_app_and_shows_no_variable() -> None:
     assert isinstance(app.fault, ZeroDivisionError)
     assert app._exit_renderables == []
     assert app.return_code == 1
+
+
+@pytest.mark.parametrize(("key", "code"), [("ctrl+c", INTERRUPTED), ("ctrl+q", None)])
+async def test_the_app_is_left_from_in_front_of_a_dialogue(key: str, code: int | None) -> None:
+    app = Stage(Asking())
+    async with app.run_test() as pilot:
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.press(key)
+        await until(pilot, lambda: app._exit)
+    assert app.return_value == code
 
 
 async def test_the_menu_has_every_key_that_can_be_used_and_help_tells_of_them() -> None:

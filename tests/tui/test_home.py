@@ -111,7 +111,7 @@ async def test_a_stack_can_be_changed(home: Places) -> None:
     home.stack("mine").write_text(presets.dump(presets.load(presets.find("rehearsal", home), ["name=mine"])))
     app = app_in(home)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until_said(pilot, "Stack, rehearsal, last applied just now")
+        await until_said(pilot, "Stack, rehearsal, last apply just now")
         options = app.screen.query_one(OptionList)
         options.highlighted = options.get_option_index("stack/mine")
         await pilot.press("enter")

@@ -74,6 +74,7 @@ def test_the_picture_begins_and_ends_with_traffic_and_has_few_rows() -> None:
     assert len(rows) <= 20
     assert sum(row.requests for row in rows) == 57 * 40
     assert rows[0].clusters[0].share == 0.75
+    assert rows[-1].t_s == 57, "counted from the first request"
 
 
 def test_without_traffic_there_is_no_picture() -> None:
@@ -90,6 +91,12 @@ def test_a_bar_has_the_target_in_it(value: float, shown: str) -> None:
 def test_unknown_is_no_bar_and_a_question_mark() -> None:
     assert bar(None, 4, Style()) == "    "
     assert "gke-east 0 % (KV ?)" in moment(point(3, (4, 0), (0.5, None)))
+
+
+def test_the_clients_trial_request_is_told_where_more_came_than_were_sent() -> None:
+    assert "trial request" not in "\n".join(load_lines(result(LONG), Style()))
+    more = replace(result(LONG), clusters=(ClusterLoad("gke-west", "r", 101, 1.0, 10_000, 0.41, 0.62),))
+    assert "counted more than were sent: the client's one trial request" in "\n".join(load_lines(more, Style()))
 
 
 def test_a_failed_test_says_why_and_shows_the_log() -> None:
@@ -112,10 +119,15 @@ def test_a_drill_tells_what_it_measured() -> None:
     lines = list(drill_lines(drilled(3.5), Style()))
     text = " ".join(" ".join(lines).split())
     assert "✓ 100 requests sent, 0 lost" in text
-    assert "2 slowed: their first token took longer than any before, more than 250 ms" in text
-    assert "3.5 s until the last request came to it, drained for 60 s" in text
+    assert "2 of 100 waited longer for their first token than any request before the drain (250 ms" in text
+    assert "3.5 s after the drain began the last request reached it; drained for 60 s" in text
     assert "1.5 s until requests came back" in text
     assert max(map(len, lines)) <= 80
+
+
+def test_a_drill_after_which_nothing_came_says_so_in_a_sentence() -> None:
+    text = " ".join(" ".join(drill_lines(drilled(0.0), Style())).split())
+    assert "no request reached us-east4 while it was drained (60 s)" in text
 
 
 def test_a_drill_that_moved_nothing_or_was_not_restored_says_what_to_do() -> None:

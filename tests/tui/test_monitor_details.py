@@ -8,7 +8,7 @@ from backend.monitor import DriftedSnapshot, DriftSnapshot, Snapshot
 from tests.backend.monitor.snapshots import cluster, pod, snapshot
 from tui.history import History
 from tui.monitor_details import details
-from tui.monitor_text import drifted, monitor_lines
+from tui.monitor_text import drifted, drilled, monitor_lines
 from tui.style import Style
 
 CHANGES = (
@@ -38,6 +38,20 @@ def test_drift_is_told_field_by_field_with_the_objects_name_once() -> None:
     assert lines[1] == "~ pool@gke-east is not there"
 
 
+def test_much_drift_is_told_in_part_with_how_much_more_there_is() -> None:
+    much = DriftSnapshot(tuple(DriftedSnapshot(f"pool@gke-{number}", "absent") for number in range(40)))
+    lines = [line for line in told(much) if line.startswith("~")]
+    assert lines[11:] == ["~ pool@gke-11 is not there", f"~ and 28 more; `mcig status {seen(much).stack}` tells all"]
+
+
+def test_a_drill_is_no_drift_and_tells_the_way_out_of_a_killed_one() -> None:
+    drill = DriftSnapshot((DriftedSnapshot("backend-policy", "drained", words="us-east4 is drained by a drill"),))
+    told_so = f"us-east4 is drained by a drill; where no drill runs any more, `mcig apply {seen(drill).stack} --only "
+    assert told(drill)[0].startswith(f"… {told_so}")
+    assert (drifted(drill), drilled(drill), drilled(SOME)) == ("", "us-east4 is drained by a drill", "")
+    assert told_so in "\n".join(monitor_lines(seen(drill), Style(width=200)))
+
+
 def test_no_drift_is_told_only_where_it_was_looked_for() -> None:
     assert told(DriftSnapshot())[0] == "✓ as specified"
     assert not [line for line in told(None) if "specified" in line]
@@ -54,6 +68,8 @@ def test_plain_text_and_header_tell_drift() -> None:
     assert [drifted(drift) for drift in (None, DriftSnapshot(), SOME)] == ["", "", "2 resources not as specified"]
     text = "\n".join(monitor_lines(seen(SOME), Style(width=200)))
     assert "pool@gke-east is not there" in text
+    late = "\n".join(monitor_lines(seen(DriftSnapshot(reason="gke-east: no answer")), Style(width=200)))
+    assert "… drift unknown: gke-east: no answer" in late
 
 
 def test_pods_of_a_cluster_that_cannot_be_seen_have_a_gap() -> None:

@@ -26,10 +26,11 @@ from backend.engine.events import (
 from backend.engine.forecast import Forecast
 from backend.engine.plan import LEFT_OUT, Plan, PlannedStep
 from backend.engine.resource import About, Change, Departure, ResourceId, Step
+from backend.money import Borrowed, Costs
 from backend.spec import Target
 from backend.status import ResourceStatus, Status
 from tui.plain import PlainRun, served, tokens_per_s
-from tui.plan_text import departures, departures_hint, plan_lines
+from tui.plan_text import cost_lines, departures, departures_hint, plan_lines
 from tui.status_text import status_lines
 from tui.style import Style, clock, dates, duration, elapsed, money, pace, span, style_of
 
@@ -133,7 +134,7 @@ def test_what_takes_longer_than_usual_is_admitted() -> None:
     assert lines[0].endswith("asked; usually 8-20 min")
     assert " ".join(line.strip() for line in lines[1:]).endswith("still (usually 8-20 min, now 24 min)")
     rehearsed = tell((0, slow), (0, StepNote("cluster/x", "asked")), (24, StepNote("cluster/x", "still")), speed=60)
-    assert " ".join(line.strip() for line in rehearsed[1:]).endswith("still (usually 8-20 min for real, now 24 min)")
+    assert " ".join(line.strip() for line in rehearsed[1:]).endswith("still (usually 8-20 min, now 24 min for real)")
     assert "now" not in "".join(tell((0, slow), (5, StepNote("cluster/x", "a")), (99, StepNote("b", "c")), speed=None))
 
 
@@ -227,6 +228,7 @@ def test_what_is_unknown_of_an_answer_is_said_or_left_out() -> None:
     assert served(bare) == "status 503, m through r"
     unseen = {**bare, "status": 200, "served_by_reason": "no log has it"}
     assert served(unseen) == "status 200, m through r, served by an unknown Pod (no log has it)"
+    assert served({**unseen, "error": "it broke off"}).startswith("status 200, cut off, m through r")
     assert tokens_per_s({"usage": {"completion_tokens": 1}, "ttft_s": 0.1, "total_s": 0.1}) is None
 
 
@@ -298,10 +300,11 @@ def test_a_plan_is_laid_out_by_region_with_time_cost_and_changes() -> None:
 def test_each_departure_is_said_once_with_its_reason() -> None:
     steps = tuple(planned(f"cluster/{name}", Action.CREATE, departs=True) for name in ("gke-west", "gke-east"))
     plan = Plan(Verb.APPLY, steps)
-    assert next(departures_hint(plan, "demo", Style())).startswith("It differs from the document in 1 place:")
+    said = " ".join(departures_hint(plan, "mcig plan demo --departures", Style()))
+    assert said == "It differs from Google's guide in 1 place: see `mcig plan demo --departures`."
     text = " ".join(line.strip() for line in departures(plan, Style()))
     assert text.count("a regional cluster is not found at a zone") == 1
-    assert "cluster: the document names the zone; mcig names the region, because" in text
+    assert "cluster: Google's guide names the zone; mcig names the region, because" in text
 
 
 def test_a_rehearsal_costs_nothing_and_says_what_it_would() -> None:
@@ -310,9 +313,29 @@ def test_a_rehearsal_costs_nothing_and_says_what_it_would() -> None:
     assert "waiting times are left out" in text
 
 
+def test_costs_name_what_has_no_price_of_its_own() -> None:
+    costs = Costs(9.0, None, 1.0, 0.2, 0.0, 0, ("a as flex-start",), (Borrowed("b", ("r", "s"), "t"),), PRICES)
+    text = " ".join(cost_lines(costs, Style()))
+    assert "Without a known price, so not counted: a as flex-start." in text
+    assert "Counted at another region's price: b in r and s (t's)." in " ".join(text.split())
+
+
 def test_a_plan_with_nothing_to_do_is_one_sentence() -> None:
     assert show(planned("a", Action.NO_OP))[-1] == "Nothing to do: all 1 resources of demo are as wanted."
     assert "nothing to destroy" in show(planned("a", Action.NO_OP), verb=Verb.DESTROY)[-1]
+
+
+def test_why_a_thing_of_others_is_left_is_said_once_for_all_that_it_is_true_of() -> None:
+    def adopted(name: str, reason: str) -> PlannedStep:
+        step = Step(ResourceId(name), Action.NO_OP, reason=reason)
+        return PlannedStep(step, frozenset(), About(""), drifted=False)
+
+    steps = [adopted("a", "adopted from the stack mine"), adopted("b", "adopted from the stack mine")]
+    steps += [adopted("c", "nothing before it changes"), adopted("d", "adopted; left as it is: x is 1, not 2")]
+    said = ["a, b: adopted from the stack mine", "d: adopted; left as it is: x is 1, not 2"]
+    assert show(*steps)[2:-1] == said
+    lines = show(*steps, planned("e", Action.CREATE))
+    assert [line.strip() for line in lines if "adopted" in line] == said
 
 
 def test_what_only_leaves_out_is_named_and_where_the_specification_comes_from_said() -> None:
@@ -323,6 +346,19 @@ def test_what_only_leaves_out_is_named_and_where_the_specification_comes_from_sa
     assert "  = left out b" in lines
     assert any(line.startswith("  + create  a  60-90 s") for line in lines)
     assert "1 other step is left out by --only" in show(planned("a", Action.NO_OP), left)[-1]
+
+
+def test_what_goes_with_a_cluster_that_does_not_answer_is_not_called_left() -> None:
+    silent = PlannedStep(
+        Step(ResourceId("pods"), Action.NO_OP, reason="goes with cluster/a, which does not answer"),
+        frozenset(),
+        About(""),
+        drifted=False,
+        unseen=ConnectionError("no answer"),
+    )
+    lines = show(planned("cluster/a", Action.DELETE), silent, planned("services", Action.NO_OP), verb=Verb.DESTROY)
+    assert "  = goes with its cluster pods" in lines
+    assert "  = as it is services" in lines
 
 
 def test_a_change_of_what_is_there_is_not_explained_again() -> None:
@@ -362,6 +398,39 @@ def test_a_status_shows_every_resource_its_drift_and_the_ways_in() -> None:
     assert "address in europe-west3: 10.0.0.5, from here http://127.0.0.1:9/v1" in text
     assert "1 of 2 are not as wanted; see `mcig plan demo`" in text
     assert "costs nothing here; for real about $18.40/h" in text
+
+
+def test_a_stack_without_clusters_is_not_set_up() -> None:
+    absent = tuple(
+        ResourceStatus(name, "europe-west3", state, ())
+        for name, state in (("cluster/gke-west", "absent"), ("gateway", "absent"), ("services", "ready"))
+    )
+    status = Status("demo", Target.EMULATOR, absent, (), 0.0, PRICES)
+    text = " ".join(" ".join(status_lines(status, Style())).split())
+    assert text.endswith("demo is not set up: none of its clusters is there; `mcig apply demo` makes them")
+    assert "not as wanted" not in text
+
+
+def test_a_drill_is_told_in_the_place_of_its_fields() -> None:
+    drill = ({"field": "P/p: metadata.annotations.mcig-drill-until", "before": "2026", "after": "absent"},)
+    status = Status(
+        stack="demo",
+        target=Target.EMULATOR,
+        resources=(
+            ResourceStatus("cluster/gke-west", "europe-west3", "ready", ()),
+            ResourceStatus("backend-policy", None, "drained", drill, "us-east4 is drained by a drill until 12:00:00"),
+        ),
+        addresses=(),
+        usd_per_hour=0.0,
+        prices_dated=PRICES,
+    )
+    lines = list(status_lines(status, Style()))
+    text = " ".join(" ".join(lines).split())
+    assert "… drained    backend-policy" in " ".join(lines)
+    assert "mcig-drill-until" not in text
+    assert "drill runs any more, `mcig apply demo --only backend-policy` gives its capacity back" in text
+    assert "not as wanted" not in text
+    assert lines[-1] == "the other 1 are as wanted"
 
 
 @pytest.mark.parametrize(

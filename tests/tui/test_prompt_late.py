@@ -48,6 +48,6 @@ async def test_it_is_asked_once_more_and_a_refusal_says_why(spec: GatewaySpec) -
         await pilot.press("f8")
         await until_said(pilot, "addresses are not known yet")
         await pilot.press("enter")
-        await until_said(pilot, "✗ no healthy upstream", "✗ 503", "no model server is ready in any region")
+        await until_said(pilot, "✗ 503 no healthy upstream", "no model server is ready in any region")
         await pilot.press("f8")
         await until_said(pilot, 'base_url="http://10.150.15.79/v1"')

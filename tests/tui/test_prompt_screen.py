@@ -34,6 +34,8 @@ class Gateway:
         self.asked: list[dict[str, Any]] = []
         self.error: PromptError | None = None
         self.hold: asyncio.Event | None = None
+        self.hold_each: asyncio.Event | None = None
+        """Keeps back the second of many."""
 
     async def addresses(self) -> tuple[Address, ...]:
         return ADDRESSES
@@ -55,6 +57,8 @@ class Gateway:
                 answers.append(await self._answer(address, number, wishes, listener))
                 if each is not None:
                     each(answers[-1])
+                    if self.hold_each is not None:
+                        await self.hold_each.wait()
         return answers
 
     def curl(self, text: str, base_url: str, *, model: str, **wishes: Any) -> str:
@@ -138,6 +142,18 @@ async def test_words_are_shown_as_they_come_and_stay_when_it_is_stopped(gateway:
         assert app.screen is app.panel
 
 
+async def test_many_that_are_stopped_say_so_and_escape_says_what_it_does(gateway: Gateway) -> None:
+    gateway.hold_each = asyncio.Event()
+    app = Panel(gateway)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_said(pilot, "esc Back")
+        await pilot.press("f6")
+        await until_said(pilot, "1 of 40 asked", "esc Stop")
+        await pilot.press("escape")
+        await until_said(pilot, "1 of 40 asked, stopped", "esc Back")
+        assert app.screen is app.panel
+
+
 async def test_a_failure_names_cause_and_fix(gateway: Gateway) -> None:
     gateway.error = PromptError("the relay did not answer", cause="its Pod has ended", fix="run it again")
     app = Panel(gateway)
@@ -175,7 +191,7 @@ async def test_many_prompts_show_how_they_spread_over_pods(gateway: Gateway) -> 
     app = Panel(gateway)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f6")
-        await until_said(pilot, f"{2 * MANY} of {2 * MANY} answered", "gke-west …pod0", "10 50 %")
+        await until_said(pilot, f"{2 * MANY} of {2 * MANY} asked", "gke-west …pod0", "10 50 %")
     assert gateway.asked[0]["count"] == MANY
 
 

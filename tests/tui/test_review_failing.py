@@ -46,8 +46,8 @@ async def test_a_plan_that_cannot_be_made_says_why_and_is_made_again(spec: Gatew
         await until_said(
             pilot, "failed the API does not answer", "cause the network is gone", "fix look at the network"
         )
-        assert not review.tabs.display
+        assert not review.body.tabs.display
         stack.well = True
         await pilot.click("#look")
         await until_said(pilot, "Nothing to do: all is as wanted.")
-        await until(pilot, lambda: review.tabs.display and not review.query_one("#look").display)
+        await until(pilot, lambda: review.body.tabs.display and not review.query_one("#look").display)

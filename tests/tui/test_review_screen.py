@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input
@@ -36,9 +37,12 @@ QUOTA = Finding(
 async def stack(spec: GatewaySpec, connection: Connection, clients: Clients, tmp_path: Path) -> Stack:
     """A stack of which nothing is there yet."""
     spec = spec.model_copy(update={"project": connection.project})
-    rows = declare(spec, clients, hf_token=None, kubeconfig=tmp_path / "kubeconfig")
+
+    def rows(of: GatewaySpec) -> Any:
+        return declare(of, clients, hf_token=None, kubeconfig=tmp_path / "kubeconfig")
+
     places = Places.of({"MCIG_HOME": str(tmp_path / "home")})
-    return Stack(spec, connection=connection, clients=clients, resources=rows, places=places)
+    return Stack(spec, connection=connection, clients=clients, declare=rows, places=places)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +102,7 @@ async def test_every_step_has_its_command_and_every_departure_its_reason(stack: 
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("y", "down", "y")
         for _ in made.changes:
-            app.review.steps.action_go(1)
+            app.review.body.steps.action_go(1)
             app.review.action_copy()
         await pilot.press("3")
         await until_said(pilot, "because")

@@ -15,6 +15,7 @@ from backend.engine import journal
 from backend.engine.events import Emit, Event, Outcome, RunFinished
 from backend.errors import LockHeld
 from tests.tui.screens import same_as_kept, until, until_said
+from tui.interrupts import INTERRUPTED
 from tui.replay_app import ReplayApp
 from tui.runs import RecordedRun
 from tui.screens.question import Question
@@ -72,6 +73,22 @@ class Live:
             emit(Event(last.seq + 1, last.at, RunFinished(Outcome.CANCELLED, 12.0, {"succeeded": 4, "cancelled": 29})))
 
 
+class Stubborn(Live):
+    """One that takes its time to stop."""
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(name, count)
+        self.asked_to_stop, self.give_up = asyncio.Event(), asyncio.Event()
+
+    async def play(self, emit: Emit, note: Callable[[str], None]) -> None:
+        try:
+            await super().play(emit, note)
+        except asyncio.CancelledError:
+            self.asked_to_stop.set()
+            await self.give_up.wait()
+            raise
+
+
 def screen_of(app: ReplayApp) -> RunScreen:
     return next(screen for screen in app.screen_stack if isinstance(screen, RunScreen))
 
@@ -124,7 +141,7 @@ async def test_a_failure_is_selected_and_copied_with_cause_and_fix(monkeypatch: 
     async with app.run_test(size=(120, 36)) as pilot:
         monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
         await over(pilot)
-        selected = screen_of(app).lanes.selected
+        selected = screen_of(app).picture.lanes.selected
         assert selected is not None
         assert selected.facts.resource == "node-pool/gke-east/h100"
         await pilot.press("y")
@@ -139,10 +156,10 @@ async def test_steps_are_reached_by_key_and_by_mouse_and_open() -> None:
         await over(pilot)
         screen = screen_of(app)
         await pilot.press("home", "left", "left", "right", "down")
-        assert screen.lanes.selected is not None
-        assert screen.lanes.selected.facts.resource == "cluster/gke-west"
-        await pilot.click(screen.lanes, offset=(5, 1))
-        assert screen.lanes.selected.facts.resource == "services"
+        assert screen.picture.lanes.selected is not None
+        assert screen.picture.lanes.selected.facts.resource == "cluster/gke-west"
+        await pilot.click(screen.picture.lanes, offset=(5, 1))
+        assert screen.picture.lanes.selected.facts.resource == "services"
         await pilot.press("enter")
         await until_said(pilot, "✓ created")
         assert isinstance(app.screen, StepScreen)
@@ -154,7 +171,7 @@ async def test_the_log_is_filtered_and_shown_whole_again() -> None:
     app = ReplayApp(played("failed"))
     async with app.run_test(size=(120, 36)) as pilot:
         await over(pilot)
-        pane = screen_of(app).log_pane
+        pane = screen_of(app).picture.log_pane
         whole = pane.log_view.line_count
         await pilot.press("l", "slash", *"FAILED")
         assert isinstance(app.focused, Input)
@@ -195,7 +212,7 @@ async def test_leaving_a_run_that_goes_on_asks_and_staying_changes_nothing() -> 
         assert screen_of(app).going_on
 
 
-@pytest.mark.parametrize(("key", "code"), [("ctrl+q", None), ("ctrl+c", 0)])
+@pytest.mark.parametrize(("key", "code"), [("ctrl+q", None), ("ctrl+c", INTERRUPTED)])
 async def test_the_app_ends_in_the_middle_of_a_run_only_after_a_question(key: str, code: int | None) -> None:
     run = Live("succeeded", 30)
     app = ReplayApp(run)
@@ -209,6 +226,38 @@ async def test_the_app_ends_in_the_middle_of_a_run_only_after_a_question(key: st
         await until(pilot, lambda: app._exit)
     assert screen.progress.finished is not None, "it was stopped cleanly"
     assert app.return_value == code
+
+
+@pytest.mark.parametrize("first", ["ctrl+c", "c", "escape"])
+async def test_ctrl_c_at_the_question_stops_the_run_cleanly_and_ends_the_app(first: str) -> None:
+    run = Live("succeeded", 30)
+    app = ReplayApp(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, run.halted.is_set)
+        screen = screen_of(app)
+        await pilot.press(first)
+        await until_said(pilot, "Stop the run?")
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app._exit)
+    assert screen.progress.finished is not None
+    assert screen.progress.finished.outcome is Outcome.CANCELLED
+    assert app.return_value == INTERRUPTED
+
+
+async def test_a_run_that_does_not_stop_is_left_by_ctrl_c() -> None:
+    run = Stubborn("succeeded", 30)
+    app = ReplayApp(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, run.halted.is_set)
+        await pilot.press("ctrl+c")
+        await until_said(pilot, "Stop the run?")
+        await pilot.press("ctrl+c")
+        await until(pilot, run.asked_to_stop.is_set)
+        assert not app._exit
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app._exit)
+        run.give_up.set()
+    assert app.return_value == INTERRUPTED
 
 
 async def test_stopping_is_clean_and_says_how_to_go_on() -> None:

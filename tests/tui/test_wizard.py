@@ -276,6 +276,14 @@ async def test_a_cloud_that_is_gone_is_told_and_the_answers_are_kept(home: Place
         assert at(pilot).query_one("#next", Button).focusable
 
 
+async def test_a_project_that_is_missing_is_asked_for_at_its_field(home: Places, tmp_path: Path) -> None:
+    draft = Draft.of(presets.load(presets.find("two-region-h100", home)))
+    app = Stage(WizardScreen(Session(home, {"HOME": str(tmp_path)}), Kept(draft, "project", ())))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until_said(pilot, "no Google Cloud project was named.", "Type its id above. f5 asks again")
+        assert "--set" not in text_of(app)
+
+
 def stop_cloud(home: Places) -> None:
     """End the emulated cloud of a home."""
     running = control.find(home.emulator)

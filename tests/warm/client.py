@@ -9,13 +9,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from backend.emulator import processes
 from tests.warm.program import ask, connected
 from tests.warm.server import HOLD
 
 TIMEOUT_S = 90
+_END_S = 20
 ROOT = Path(__file__).parents[2]
 PYTHON = sys.executable
 """The real one."""
@@ -70,6 +75,16 @@ class Warm:
             for stream in (out, err):
                 stream.seek(0)
             return int(code), out.read().decode(), err.read().decode()
+
+    @contextmanager
+    def forking(self) -> Iterator[None]:
+        """Fork the emulated clouds that are started meanwhile, and their Pods; by its end they have to be stopped."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "executable", str(self.python))
+            yield
+        for process in list(processes._children.values()):
+            process.wait(_END_S)
+        processes.collect()
 
     def close(self) -> None:
         """Need it no more."""

@@ -16,6 +16,10 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
     """Run the preflight alone, or ask for the quota that one of its checks found short."""
     if options.list:
         return _list(invocation)
+    if options.ignore:
+        from backend.preflight import check_ignored
+
+        check_ignored(options.ignore)
     spec = invocation.spec(options.spec)
     if options.request is not None:
         return invocation.interrupts.run(_request(invocation, options, spec))
@@ -24,12 +28,12 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
 
 def _list(invocation: Invocation) -> int:
     from backend.preflight import CHECKS
-    from tui.findings_text import table
+    from tui.findings_text import check_lines
 
     if invocation.json:
         invocation.console.result([{"ids": one.ids, "reads": one.reads, "saves": one.saves} for one in CHECKS])
     else:
-        invocation.console.say_all(table(CHECKS))
+        invocation.console.say_all(check_lines(CHECKS, invocation.console.style))
     return Exit.DONE
 
 
@@ -73,7 +77,7 @@ async def _request(invocation: Invocation, options: argparse.Namespace, spec: Ga
         environ=invocation.environ,
         rehearsal=spec.rehearsal,
     ) as survey:
-        answer = await survey.request_quota(spec, options.request)
+        answer = await survey.request_quota(spec, options.request, email=options.email)
     if invocation.json:
         invocation.console.result({"request": options.request, "answer": answer})
     else:

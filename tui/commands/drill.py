@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from backend.errors import UsageError
+from tui import typed
 from tui.invocation import Exit, Invocation, speed
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add what can be typed after ``mcig drill``."""
     command.add_argument("--region", required=True, metavar="REGION", help="the region that is drained")
-    command.add_argument("--rate", type=float, default=None, metavar="N", help="requests a second meanwhile; 4")
-    command.add_argument("--seconds", type=float, default=None, metavar="S", help="how long in all; 120")
+    command.add_argument("--rate", type=typed.number, default=None, metavar="N", help="requests a second meanwhile; 4")
+    command.add_argument("--seconds", type=typed.number, default=None, metavar="S", help="how long in all; 120")
 
 
 def run(invocation: Invocation, options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -10,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backend.emulator import control
-from backend.errors import RehearsalError
+from backend.errors import RehearsalError, UsageError
 from tui.invocation import Exit, Invocation, speed
 
 _LOOK_EVERY_S = 0.5
 
 
 def run(invocation: Invocation, options: argparse.Namespace) -> int:
-    """Do what the sub-command says; raises ``RehearsalError``."""
+    """Do what the sub-command says; raises ``RehearsalError``, and ``UsageError`` for what the emulator refuses."""
     command = {
         "start": _start,
         "stop": _stop,
@@ -29,6 +30,9 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
     }[options.emulator]
     try:
         return command(invocation, options)
+    except control.WrongWish as error:
+        what, _, there_is = error.message.partition("; ")
+        raise UsageError(what, cause=there_is, fix=error.fix) from error
     except control.EmulatorError as error:
         raise RehearsalError(error.message, fix=error.fix) from error
 
@@ -44,6 +48,8 @@ def _start(invocation: Invocation, options: argparse.Namespace) -> int:
         console.say(f"the emulated cloud runs already at {instance.url}, process {instance.pid}")
         return Exit.DONE
     console.say(f"the emulated cloud runs at {instance.url}, process {instance.pid}, speed {options.speed}")
+    if (aside := control.status(instance)["set_aside"]) is not None:
+        console.say(f"its world of before cannot be read, so it begins empty; that world is now {aside}")
     console.say(*_next(invocation, "in another terminal" if not options.detach else "next"))
     if options.detach:
         return Exit.DONE
@@ -91,7 +97,10 @@ def _status(invocation: Invocation, options: argparse.Namespace) -> int:
         invocation.console.result(result)
         return Exit.DONE
     console = invocation.console
-    console.say(f"the emulated cloud runs at {found['url']}, process {found['pid']}, speed {pace}, since {started}")
+    pace_said = pace if isinstance(pace, str) else f"{pace:g}"
+    console.say(
+        f"the emulated cloud runs at {found['url']}, process {found['pid']}, speed {pace_said}, since {started}"
+    )
     for resource in found["resources"]:
         console.say(f"  {resource}")
     if not found["resources"]:
@@ -103,7 +112,11 @@ def _status(invocation: Invocation, options: argparse.Namespace) -> int:
 
 def _reset(invocation: Invocation, options: argparse.Namespace) -> int:
     del options
-    control.reset(_running(invocation))
+    home = invocation.places.emulator
+    if (running := control.find(home)) is not None:
+        control.reset(running)
+    else:
+        control.forget(home)
     invocation.console.say("the emulated cloud is as new")
     return Exit.DONE
 
@@ -111,6 +124,7 @@ def _reset(invocation: Invocation, options: argparse.Namespace) -> int:
 def _env(invocation: Invocation, options: argparse.Namespace) -> int:
     del options
     variables = control.environment(_running(invocation))
+    variables["KUBECONFIG"] = _kubeconfigs(invocation)
     if invocation.json:
         invocation.console.result(variables)
         return Exit.DONE
@@ -118,6 +132,13 @@ def _env(invocation: Invocation, options: argparse.Namespace) -> int:
         quoted = value.replace("'", "'\\''")
         invocation.console.say(f"export {name}='{quoted}'")
     return Exit.DONE
+
+
+def _kubeconfigs(invocation: Invocation) -> str:
+    """The file that an apply writes contexts into, and then the user's own, where kubectl looks for all the others."""
+    own = str(invocation.places.kubeconfig)
+    others = [path for path in invocation.environ.get("KUBECONFIG", "").split(os.pathsep) if path and path != own]
+    return os.pathsep.join([own, *others])
 
 
 def _fault(invocation: Invocation, options: argparse.Namespace) -> int:

@@ -42,11 +42,11 @@ async def _watch(stack: Stack, console: Console) -> None:
     while True:
         pause = LONGEST_PAUSE_S
         with suppress(CloudError):
-            so_far = await stack.spent()
-            if passed := stack.guard_passed(so_far):
+            so_far = await stack.money.spent()
+            if passed := stack.money.guard_passed(so_far):
                 console.say_all(console.style.wrap(f"guard: {passed}", indent="       "))
                 return
-            left = stack.guard_left_s(so_far)
+            left = stack.money.guard_left_s(so_far)
             pause = pause if left is None else min(max(left, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
         await asyncio.sleep(pause)
 
@@ -56,7 +56,7 @@ async def passed(stack: Stack, made: Plan) -> str:
     if stack.spec.guard is None or made.verb is not Verb.APPLY:
         return ""
     with suppress(CloudError):
-        return stack.guard_passed(await stack.spent())
+        return stack.money.guard_passed(await stack.money.spent())
     return ""
 
 

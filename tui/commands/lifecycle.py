@@ -7,6 +7,7 @@ destroy is ``run_finished``, whatever happened before.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from backend.errors import UsageError
 from tui.commands import guard, preflight, showing, teardown
 from tui.commands.listener import Listener
 from tui.commands.stockout import choose
+from tui.commands.taking_over import carry_out
 from tui.invocation import Exit, Invocation, speed
 
 if TYPE_CHECKING:
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from backend.spec import GatewaySpec
     from backend.stack import Stack
     from backend.status import Status
+
+
+_LOOKS = {
+    Verb.APPLY: "look at `mcig plan {name}`, then add --yes",
+    Verb.DESTROY: "`mcig destroy {name}` in a terminal shows what would go, and asks; with --yes it does not ask",
+}
+"""How a change is looked at beforehand, and agreed to without a terminal."""
 
 
 def plan(invocation: Invocation, options: argparse.Namespace) -> int:
@@ -36,13 +45,14 @@ def plan(invocation: Invocation, options: argparse.Namespace) -> int:
 
 def _departures(invocation: Invocation, spec: GatewaySpec) -> int:
     from backend.stack import departures
-    from tui.departures import table
+    from tui.departures import departure_lines
 
     found = departures(spec)
     if invocation.json:
         invocation.console.result([{"rows": list(item.rows), **asdict(item.departure)} for item in found])
     else:
-        invocation.console.say_all(table(found))
+        console = invocation.console
+        console.say_all(departure_lines({item.departure: item.rows for item in found}, console.style))
     return Exit.DONE
 
 
@@ -57,7 +67,7 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
         if invocation.json:
             notes = [asdict(note) for note in stack.notes_on(made)]
             shown = made.to_json(stack=spec.name, target=str(spec.target))
-            console.result({**shown, "cost": stack.costs.to_json(), "notes": notes})
+            console.result({**shown, "cost": stack.money.costs.to_json(), "notes": notes})
         else:
             from tui.plan_text import departures
 
@@ -72,6 +82,10 @@ async def _plan(invocation: Invocation, options: argparse.Namespace, spec: Gatew
 
 def apply(invocation: Invocation, options: argparse.Namespace) -> int:
     """Make the cloud what the specification says."""
+    if ignored := getattr(options, "ignore", ()):
+        from backend.preflight import check_ignored
+
+        check_ignored(ignored)
     if options.spec is None and invocation.console.terminal and not (invocation.json or invocation.yes):
         from tui.prompts import ask
 
@@ -113,7 +127,7 @@ def _refuse_unasked(invocation: Invocation, spec: GatewaySpec, verb: Verb) -> No
     raise UsageError(
         f"{verb} changes {spec.name} on Google Cloud, and there is no terminal to ask at",
         cause="without a terminal mcig needs the yes beforehand",
-        fix=f"look at `mcig plan`, then add --yes to `mcig {verb}`",
+        fix=_LOOKS[verb].format(name=spec.name),
     )
 
 
@@ -143,7 +157,7 @@ async def _carry_out(
             showing.review(invocation, options, stack, made)
         await preflight.check(invocation, options, stack, made)
         if made.changes and not (
-            _agreed(invocation, options, spec, made, stack) and teardown.confirmed(invocation, options, stack, made)
+            _agreed(invocation, options, spec, made, stack) and teardown.confirmed(invocation, options, made)
         ):
             console.say("Declined: nothing was changed.")
             listener.finish(spec, verb, KeyboardInterrupt())
@@ -154,10 +168,11 @@ async def _carry_out(
             speed, forecast = stack.connection.speed, stack.forecast(made)
             listener.plain = PlainRun(console.say, console.style, speed=speed, lane_width=lane, forecast=forecast)
         async with guard.watching(stack, made, console):
-            result = await stack.apply(made, emit=listener, note=console.say, ignore=getattr(options, "ignore", ()))
+            ignore, take_over = getattr(options, "ignore", ()), getattr(options, "take_over", False)
+            result = await carry_out(invocation, stack, made, emit=listener, ignore=ignore, take_over=take_over)
         other = choose(invocation, stack, result)
         if other is None and not invocation.json:
-            console.say_all(_next(options, spec, made, result.outcome))
+            console.say_all(_next(options, spec, made, result.outcome, kubectl=_way_of_kubectl(invocation, spec)))
         if result.outcome is Outcome.SUCCEEDED:
             left = await teardown.remains(stack, made)
             if left is not None:
@@ -189,7 +204,9 @@ def _continues(options: argparse.Namespace, spec: GatewaySpec, verb: Verb) -> st
     return f"`mcig {verb} {spec.name}{alone}` goes on where this stopped."
 
 
-def _next(options: argparse.Namespace, spec: GatewaySpec, made: Plan, outcome: Outcome) -> Iterator[str]:
+def _next(
+    options: argparse.Namespace, spec: GatewaySpec, made: Plan, outcome: Outcome, *, kubectl: str
+) -> Iterator[str]:
     if outcome is not Outcome.SUCCEEDED:
         yield f"Once mended, {_continues(options, spec, made.verb)}"
         return
@@ -200,6 +217,19 @@ def _next(options: argparse.Namespace, spec: GatewaySpec, made: Plan, outcome: O
     yield f'  mcig prompt {spec.name} "What is the best pizza in the world?"'
     yield f"  mcig status {spec.name}"
     yield f"  mcig destroy {spec.name}"
+    if kubectl:
+        yield f"  {kubectl}  # then kubectl finds the clusters"
+
+
+def _way_of_kubectl(invocation: Invocation, spec: GatewaySpec) -> str:
+    """What to type so that kubectl finds the clusters; empty where it does already."""
+    from backend.spec import Target
+
+    if spec.target is Target.EMULATOR:
+        return "" if "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE" in invocation.environ else 'eval "$(mcig emulator env)"'
+    if spec.kubeconfig is not None or invocation.environ.get("KUBECONFIG"):
+        return ""
+    return f"export KUBECONFIG={shlex.quote(str(invocation.places.kubeconfig))}"
 
 
 def status(invocation: Invocation, options: argparse.Namespace) -> int:
@@ -211,7 +241,10 @@ def status(invocation: Invocation, options: argparse.Namespace) -> int:
     else:
         from tui.status_text import status_lines
 
-        invocation.console.say_all(status_lines(found, invocation.console.style))
+        lines = list(status_lines(found, invocation.console.style))
+        invocation.console.say_all(lines)
+        if any("kubectl " in line for line in lines) and (way := _way_of_kubectl(invocation, spec)):
+            invocation.console.say(f"before kubectl: {way}")
         if guard.wants_destroy(invocation, spec.name, found.guard_passed):
             return _run(invocation, options, Verb.DESTROY)
     return Exit.DONE

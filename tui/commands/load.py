@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tui import typed
+from tui.console import Console
 from tui.invocation import Exit, Invocation, speed
 
 if TYPE_CHECKING:
@@ -17,16 +20,18 @@ TOLD_EVERY_S = 5.0
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add what can be typed after ``mcig load``."""
-    command.add_argument("--rate", type=float, required=True, metavar="N", help="requests a second")
-    command.add_argument("--seconds", type=float, required=True, metavar="S", help="how long requests go out")
+    command.add_argument("--rate", type=typed.number, required=True, metavar="N", help="requests a second")
+    command.add_argument("--seconds", type=typed.number, required=True, metavar="S", help="how long requests go out")
     command.add_argument(
         "--from",
         dest="region",
         metavar="REGION",
         help="region of the cluster that they come from; the config cluster's without it",
     )
-    command.add_argument("--prompt-tokens", type=int, default=None, metavar="N", help="length of a prompt; 4000")
-    command.add_argument("--max-tokens", type=int, default=None, metavar="N", help="length of an answer; 200")
+    command.add_argument(
+        "--prompt-tokens", type=typed.count, default=None, metavar="N", help="length of a prompt; 4000"
+    )
+    command.add_argument("--max-tokens", type=typed.count, default=None, metavar="N", help="length of an answer; 200")
 
 
 def run(invocation: Invocation, options: argparse.Namespace) -> int:
@@ -51,23 +56,44 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
 
 async def _load(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, wish: Load) -> LoadResult:
     from backend.stack import open_stack
-    from tui.load_text import headline, moment
 
-    console = invocation.console
     pace = None if options.speed is None else speed(options.speed)
-    next_s = 0.0
-
-    def each(point: Point) -> None:
-        nonlocal next_s
-        if point.t_s >= next_s:
-            next_s = point.t_s + TOLD_EVERY_S
-            console.say_all(console.style.wrap(moment(point), first="  ", indent="         "))
-
-    def note(text: str) -> None:
-        console.say_all(console.style.wrap(f"note: {text}", indent="      "))
-
+    teller = _Teller(invocation.console, wish, wish.source(spec).name)
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
         for text in stack.connection.notes:
-            note(text)
-        console.say_all(console.style.wrap(headline(wish, wish.source(stack.spec).name)))
-        return await stack.load(wish, note=note, each=each)
+            teller.note(text)
+        return await stack.load(wish, note=teller.course, each=teller.each)
+
+
+class _Teller:
+    """Tells how a test goes: what is sent once it has begun, and from the first request on how many come where."""
+
+    def __init__(self, console: Console, wish: Load, cluster: str) -> None:
+        self._console, self._wish, self._cluster = console, wish, cluster
+        self._headed = False
+        self._first_s: float | None = None
+        self._next_s = 0.0
+
+    def note(self, text: str) -> None:
+        """Tell what is worth knowing."""
+        self._console.say_all(self._console.style.wrap(f"note: {text}", indent="      "))
+
+    def course(self, text: str) -> None:
+        """Tell what the test itself says."""
+        from tui.load_text import headline
+
+        if not self._headed:
+            self._headed = True
+            self._console.say_all(self._console.style.wrap(headline(self._wish, self._cluster)))
+        self.note(text)
+
+    def each(self, point: Point) -> None:
+        """Tell of a look now and then."""
+        from tui.load_text import moment
+
+        if self._first_s is None and point.requests > 0:
+            self._first_s = self._next_s = point.t_s - point.seconds
+        if self._first_s is not None and point.t_s >= self._next_s:
+            self._next_s = point.t_s + TOLD_EVERY_S
+            told = moment(replace(point, t_s=point.t_s - self._first_s))
+            self._console.say_all(self._console.style.wrap(told, first="  ", indent="         "))

@@ -32,9 +32,11 @@ def _list(invocation: Invocation, options: argparse.Namespace) -> int:
         )
         return Exit.DONE
     style = invocation.console.style
+    own_names = {item.name for item in found if item.kind == "user preset"}
     width = max((len(item.name) for item in found), default=0)
     for item in found:
-        own = " (your own)" if item.kind == "user preset" else ""
+        hidden = " (hidden by your own)" if item.name in own_names else ""
+        own = " (your own)" if item.kind == "user preset" else hidden
         head, indent = f"{item.name:<{width}}  ", " " * (width + 2)
         invocation.console.say_all(style.wrap(f"{item.description}{own}".strip(), first=head, indent=indent))
         if trouble := broken.get(item):
@@ -79,11 +81,14 @@ def _save(invocation: Invocation, options: argparse.Namespace) -> int:
         console.result({"name": name, "path": str(saved)})
         return Exit.DONE
     console.say(f"saved as {saved}")
-    first = presets.find(name, invocation.places)
-    if first.label == str(saved):
-        console.say(f"use it with: mcig apply {name}")
-    else:
-        console.say(f"the {first.kind} {name} comes first under this name; use yours with: mcig apply {saved}")
+    first, stack = presets.find(name, invocation.places), presets.load(presets.find(str(saved), invocation.places)).name
+    if any(item.kind == "preset" and item.name == name for item in presets.presets(invocation.places)):
+        console.say(f"it hides the preset {name} of the package for as long as that file is there")
+    use = name if first.label == str(saved) else str(saved)
+    if first.label != str(saved):
+        console.say(f"the {first.kind} {name} comes first under this name")
+    called = "" if stack == name else f", which changes the stack {stack}"
+    console.say(f"use it with: mcig apply {use}{called}")
     return Exit.DONE
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from backend.errors import UsageError
+from backend.presets import NoSuchName, last_stack
 from tui.console import Console
 from tui.invocation import Exit, Invocation, speed
 from tui.plain import served
@@ -35,7 +37,21 @@ def _what_to_ask(invocation: Invocation, options: argparse.Namespace) -> tuple[G
         first, text = None, first
     if text is not None and not text.strip():
         raise UsageError("the prompt is empty", fix=f'for example mcig prompt "{DEFAULT_TEXT}"')
-    return invocation.spec(first), text if text is not None else DEFAULT_TEXT
+    try:
+        return invocation.spec(first), text if text is not None else DEFAULT_TEXT
+    except NoSuchName as error:
+        if first is None or text is not None:
+            raise
+        raise UsageError(error.message, cause=error.cause, fix=f"{error.fix}{_to_ask(invocation, first)}") from error
+
+
+def _to_ask(invocation: Invocation, word: str) -> str:
+    """How one word is asked of the last stack; nothing where there is none."""
+    try:
+        last = last_stack(invocation.places).name
+    except UsageError:
+        return ""
+    return f"; to ask the stack {last}: {shlex.join(['mcig', 'prompt', last, word])}"
 
 
 async def _ask(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, text: str) -> list[Answer]:
@@ -80,7 +96,7 @@ class _Printer:
             self._console.say_all(style.wrap(f"error: {answer.error}", first="  ", indent="  "))
         lines = style.wrap(f"{style.glyph(sign)} {served(answer.to_json())}", first="  ", indent="    ")
         if not answer.ok:
-            why = meaning(answer.status)
+            why = meaning(answer)
             lines += style.wrap(f"cause: {why.cause}", indent="    ", first="    ")
             lines += style.wrap(f"fix: {why.fix}", indent="    ", first="    ")
         self._console.say(*(style.paint(sign, line) for line in lines), "")

@@ -32,12 +32,12 @@ def show(invocation: Invocation, options: argparse.Namespace, stack: Stack, made
             where=stack.connection.description,
             style=console.style,
             speed=stack.connection.speed,
-            prices=stack.prices_dated,
+            prices=stack.money.prices_dated,
             origin=invocation.origin(options.spec) if made.verb is Verb.APPLY else "",
         )
     )
     if made.verb is Verb.APPLY and made.changes:
-        console.say_all(cost_lines(stack.costs, console.style))
+        console.say_all(cost_lines(stack.money.costs, console.style))
         console.say_all(spec_notes(stack.notes_on(made), console.style))
 
 
@@ -47,4 +47,5 @@ def review(invocation: Invocation, options: argparse.Namespace, stack: Stack, ma
 
     console = invocation.console
     show(invocation, options, stack, made)
-    console.say_all(departures_hint(made, stack.spec.name, console.style))
+    where = invocation.again("plan", stack.spec.name if options.spec is None else options.spec, "--departures")
+    console.say_all(departures_hint(made, where, console.style))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backend import stockout
 from tui.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ def choose(invocation: Invocation, stack: Stack, result: Result) -> GatewaySpec 
     console, spec = invocation.console, stack.spec
     if invocation.yes or invocation.json or not console.terminal or str(spec.on_stockout) == "stop":
         return None
-    for cluster in stack.out_of_stock(result):
-        ways = stack.alternatives(spec, cluster)
+    for cluster in stockout.without_machines(result):
+        ways = stockout.alternatives(spec, cluster)
         if not ways:
             continue
         console.say("", f"No GPUs for {cluster}. In their place mcig can take:")

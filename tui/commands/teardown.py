@@ -53,9 +53,11 @@ def wishes(options: argparse.Namespace) -> dict[str, bool]:
     }
 
 
-def confirmed(invocation: Invocation, options: argparse.Namespace, stack: Stack, made: Plan) -> bool:
+def confirmed(invocation: Invocation, options: argparse.Namespace, made: Plan) -> bool:
     """Have the name of each adopted cluster that is to go typed; raises ``UsageError`` when nobody can be asked."""
-    going = [name for name in stack.adopted(made) if name not in getattr(options, "confirm", ())]
+    from backend.stack import adopted
+
+    going = [name for name in adopted(made) if name not in getattr(options, "confirm", ())]
     if going and not invocation.console.terminal:
         typed = " ".join(f"--confirm={name}" for name in going)
         raise UsageError(
@@ -96,8 +98,11 @@ class Remains:
         """Tell people; nothing when nothing is left."""
         if self.kept:
             yield from ("", "What remains, and why:")
+        together: dict[str, list[str]] = {}
         for resource, reason in self.kept:
-            yield from style.wrap(f"{resource}: {reason}", first="  - ", indent="    ")
+            together.setdefault(reason, []).append(resource)
+        for reason, resources in together.items():
+            yield from style.wrap(f"{', '.join(resources)}: {reason}", first="  - ", indent="    ")
         if self.leftovers:
             yield ""
             told = f"Probably left by a gateway of {self.stack}, by their names; look before you delete them:"
@@ -126,6 +131,14 @@ async def remains(stack: Stack, made: Plan) -> Remains | None:
     kept = tuple(
         (str(step.resource), step.step.reason)
         for step in made.steps
-        if step.action is Action.NO_OP and step.step.reason and step.step.reason != ABSENT
+        if step.action is Action.NO_OP and not step.unseen and step.step.reason not in {"", ABSENT}
     )
-    return Remains(stack.spec.name, kept, await stack.leftovers())
+    return Remains(stack.spec.name, kept, () if _gateway_stands(stack, made) else await stack.leftovers())
+
+
+def _gateway_stands(stack: Stack, made: Plan) -> bool:
+    """Whether a destroy left the Gateway, as one of another stack; the load balancer that there is then is its own."""
+    from backend.engine.events import Action
+
+    left = {step.resource for step in made.steps if step.action is Action.NO_OP and step.present}
+    return "gateway" in left and f"cluster/{stack.spec.config_cluster}" in left

@@ -122,7 +122,7 @@ def _option(id_: str, title: str, text: str) -> Option:
 
 def _stack_line(stack: KeptStack) -> str:
     where = {"gke": "on Google Cloud", "emulator": "rehearsal"}.get(stack.target, "its file cannot be read")
-    return f"Stack, {where}, last applied {ago(datetime.now(UTC) - stack.applied)}."
+    return f"Stack, {where}, last apply {ago(datetime.now(UTC) - stack.applied)}."
 
 
 def ago(passed: timedelta) -> str:

@@ -6,46 +6,34 @@ after a question; what is not known is shown as unknown with its reason.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.getters import query_one
 from textual.message import Message
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 from textual.worker import Worker
 
 from backend.errors import McigError
-from backend.monitor.feed import Feed, Happening
 from tui.fleet import SORTS
-from tui.history import LONGEST_S, MEASURES, History
+from tui.history import MEASURES
 from tui.leaving import Leavable
 from tui.looks import LiveLooks, Looks, RecordedLooks
-from tui.monitor_details import details, events
-from tui.monitor_picture import picture
 from tui.trials import BACK, YES, drain, drill_question, load_question, send_load
-from tui.widgets.chart import Chart
 from tui.widgets.fleet import Fleet
 from tui.widgets.monitor_header import MonitorHeader, standing
+from tui.widgets.monitor_panes import MonitorPanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from backend.monitor import Snapshot
 
-Value = TypeVar("Value")
-WINDOWS_S = (120.0, 600.0, 1800.0, LONGEST_S)
-"""Seconds that the chart can show."""
-EVENTS = 200
-"""Events that are kept."""
 SEEK_S = 10.0
 
 HELP = """\
@@ -83,10 +71,6 @@ class MonitorScreen(Leavable[None]):
         Binding("escape,q", "leave", "Back", key_display="esc", tooltip="Leave the monitor"),
     ]
     header = query_one(MonitorHeader)
-    chart = query_one(Chart)
-    fleet = query_one(Fleet)
-    events_text = query_one("#events-text", Static)
-    details_text = query_one("#details-text", Static)
 
     class AskModel(Message):
         """A person wants to ask the model."""
@@ -103,37 +87,27 @@ class MonitorScreen(Leavable[None]):
     def __init__(self, looks: Looks) -> None:
         super().__init__()
         self.looks = looks
-        self.snapshot: Snapshot | None = None
-        """What is shown."""
-        self._history = History(looks.every_s)
-        self._feed = Feed()
-        self._happened: deque[Happening] = deque(maxlen=EVENTS)
-        self._measure, self._window_s, self._sort = "kv", WINDOWS_S[0], "name"
+        self.panes = MonitorPanes(looks.every_s)
         self._held = False
-        self._newest: Snapshot | None = None
         self._failure = ""
-        self._told_event: Happening | None = None
-        self._told_details: Content | None = None
         self._test: Worker[None] | None = None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is shown."""
+        return self.panes.snapshot
 
     def compose(self) -> ComposeResult:
         """Lay out."""
         yield MonitorHeader(markup=False)
-        yield Chart()
-        yield Fleet()
-        with Horizontal(id="below"):
-            with VerticalScroll(id="events") as box:
-                box.border_title = "events"
-                yield Static("looking …", id="events-text", markup=False)
-            with VerticalScroll(id="details"):
-                yield Static(id="details-text", markup=False)
+        yield self.panes
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin to look."""
         if isinstance(self.looks, RecordedLooks):
             self.looks.restart = self._begin_again
-        self.fleet.focus()
+        self.panes.fleet.focus()
         self._play()
         self.set_interval(1.0, self._tick)
 
@@ -147,61 +121,25 @@ class MonitorScreen(Leavable[None]):
 
     def take(self, snapshot: Snapshot) -> None:
         """Take the next snapshot; while the picture is held it is kept for later."""
-        self._history.take(snapshot)
-        self._happened.extendleft(self._feed.take(snapshot))
-        self._newest = snapshot
+        self.panes.take(snapshot)
         if not self._held:
             self.draw()
 
     def draw(self) -> None:
         """Draw the newest snapshot."""
-        if self._newest is None or self.going:
-            return
-        self.snapshot = self._newest
-        self.chart.show(
-            picture(
-                self.snapshot,
-                self._history,
-                self._measure,
-                window_s=self._window_s,
-                every_s=self.looks.every_s,
-                only=self.fleet.only,
-            )
-        )
-        self.fleet.show(self.snapshot, self._history, self._sort)
-        self._tell_events()
-        self._tell_details()
-        self._tick()
+        if not self.going:
+            self.panes.draw()
+            self._tick()
 
     def _begin_again(self, snapshots: Sequence[Snapshot]) -> None:
         """Take up a recording at another place, with all that led to it."""
-        self._history, self._feed = History(self.looks.every_s), Feed()
-        self._happened.clear()
-        for snapshot in snapshots[-round(LONGEST_S / self.looks.every_s) :]:
-            self._history.take(snapshot)
-            self._happened.extendleft(self._feed.take(snapshot))
-            self._newest = snapshot
+        self.panes.begin_again(snapshots)
         self.draw()
 
     def _tick(self) -> None:
-        if self.snapshot is not None:
+        if self.snapshot is not None and not self.going:
             state = standing(self.looks, self.snapshot, held=self._held, failed=bool(self._failure))
             self.header.show(self.snapshot, state)
-
-    def _tell_events(self) -> None:
-        """Tell the events where there are new ones; a new text costs a layout."""
-        newest = self._happened[0] if self._happened else None
-        if newest is None or newest is not self._told_event:
-            self._told_event = newest
-            self.events_text.update(events(self._happened))
-
-    def _tell_details(self) -> None:
-        if self.snapshot is not None:
-            title, text = details(self.snapshot, self.fleet.selected)
-            self.query_one("#details").border_title = title
-            if text != self._told_details:
-                self._told_details = text
-                self.details_text.update(text)
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -212,9 +150,9 @@ class MonitorScreen(Leavable[None]):
     def commands(self) -> Iterable[SystemCommand]:
         """What the palette offers here."""
         for name, measure in MEASURES.items():
-            yield SystemCommand(f"Chart: {measure.title}", "In the chart", lambda name=name: self._show_measure(name))
+            yield SystemCommand(f"Chart: {measure.title}", "In the chart", partial(self.panes.show_measure, name))
         for name in SORTS:
-            yield SystemCommand(f"Sort by {name}", "The rows of the table", lambda name=name: self._show_sort(name))
+            yield SystemCommand(f"Sort by {name}", "The rows of the table", partial(self._sort, name))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can be done here."""
@@ -224,12 +162,6 @@ class MonitorScreen(Leavable[None]):
         if action in {"ask_model", "load", "drill", "why"}:
             return self.looks.live
         return True
-
-    @on(Fleet.Selected)
-    def _selected(self) -> None:
-        if self.snapshot is not None:
-            self.fleet.show(self.snapshot, self._history, self._sort)
-        self._tell_details()
 
     @on(Fleet.Zoomed)
     def _zoomed(self) -> None:
@@ -261,25 +193,18 @@ class MonitorScreen(Leavable[None]):
 
     def action_measure(self) -> None:
         """Chart the next figure."""
-        self._show_measure(_next(list(MEASURES), self._measure))
-
-    def _show_measure(self, name: str) -> None:
-        self._measure = name
-        self.draw()
+        self.panes.show_measure()
 
     def action_window(self) -> None:
         """Show more of the past, or the last two minutes again."""
-        self._window_s = _next(WINDOWS_S, self._window_s)
-        self.draw()
+        self.panes.show_window()
 
     def action_sort(self) -> None:
         """Sort by the next figure."""
-        self._show_sort(_next(list(SORTS), self._sort))
+        self._sort()
 
-    def _show_sort(self, name: str) -> None:
-        self._sort = name
-        self.notify(f"sorted by {name}", timeout=2)
-        self.draw()
+    def _sort(self, name: str = "") -> None:
+        self.notify(f"sorted by {self.panes.sort(name)}", timeout=2)
 
     def action_details(self) -> None:
         """Details in the place of the events, where there is room for one only."""
@@ -295,8 +220,8 @@ class MonitorScreen(Leavable[None]):
 
     def action_leave(self) -> None:
         """Leave; out of a zoom first. A load or a drill that goes on is stopped, and restores what it changed."""
-        if self.fleet.only is not None:
-            self.fleet.action_zoom()
+        if self.panes.fleet.only is not None:
+            self.panes.fleet.action_zoom()
             return
         self.workers.cancel_node(self)
         self.post_message(self.Left(self))
@@ -331,12 +256,5 @@ class MonitorScreen(Leavable[None]):
             self._test = self._try(partial(drain, self.looks.stack, str(region), self._news))
 
     def _news(self, text: str) -> None:
-        from backend.monitor.feed import Tone
-
-        self._happened.appendleft(Happening(datetime.now(UTC), "test", text, Tone.NEWS))
         if not self.going:
-            self._tell_events()
-
-
-def _next(among: Sequence[Value], now: Value) -> Value:
-    return among[(among.index(now) + 1) % len(among)]
+            self.panes.tell(text)

@@ -6,6 +6,7 @@ the screen, whatever fails after it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,6 +24,7 @@ from tui.commands.prompt import DEFAULT_TEXT
 from tui.exchange import Conversation, Exchange, reach, short, spread, told
 from tui.leaving import Leavable
 from tui.plain import tokens_per_s
+from tui.refusals import outcome
 from tui.runs import place
 from tui.widgets.ask_form import AskForm, Wishes
 from tui.widgets.prompt_entry import PromptEntry
@@ -59,7 +61,8 @@ class PromptScreen(Leavable[None]):
         Binding("f6", "many", f"Send {MANY}", tooltip="How answers spread", id="prompt.many", priority=True),
         Binding("f7", "copy", "Curl", tooltip="Copy the request as a curl command", id="prompt.copy", priority=True),
         Binding("f8", "tab('reach')", "Reach", tooltip="From an application", id="prompt.reach", priority=True),
-        Binding("escape", "leave", "Back", tooltip="Stop asking, or leave the panel", id="prompt.leave"),
+        Binding("escape", "stop", "Stop", tooltip="Stop asking", id="prompt.stop"),
+        Binding("escape", "leave", "Back", tooltip="Leave the panel", id="prompt.leave"),
     ]
     entry = query_one(PromptEntry)
     form = query_one(AskForm)
@@ -165,11 +168,17 @@ class PromptScreen(Leavable[None]):
             self.app.copy_to_clipboard(self.stack.curl(self.entry.text.strip() or DEFAULT_TEXT, base, **wishes))
             self.notify("Copied the request as a curl command.")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While something is asked, escape stops that; else it leaves."""
+        del parameters
+        return {"stop": self._asking, "leave": not self._asking}.get(action, True)
+
+    def action_stop(self) -> None:
+        """Stop asking."""
+        self.workers.cancel_group(self, "ask")
+
     def action_leave(self) -> None:
-        """Stop asking, or leave."""
-        if self._asking:
-            self.workers.cancel_group(self, "ask")
-            return
+        """Leave."""
         self.dismiss(None)
 
     def _ready(self) -> Wishes | None:
@@ -193,6 +202,7 @@ class PromptScreen(Leavable[None]):
         finally:
             self._asking, self._shown = False, self._conversation.exchanges[self._first :]
             if not self.going:
+                self.refresh_bindings()
                 for exchange in self._shown:
                     self._keep(exchange)
                 self._frame(now=True)
@@ -215,11 +225,18 @@ class PromptScreen(Leavable[None]):
         except McigError as error:
             self.tabs.active = "answer"
             self._fail(error)
+        except asyncio.CancelledError:
+            if not self.going:
+                view.update(spread(answers, expected, stopped=True))
+            raise
         finally:
             self._asking = False
+            if not self.going:
+                self.refresh_bindings()
 
     def _begin(self, text: str) -> None:
         self._asking, self._problem, self._drawn = True, None, -1
+        self.refresh_bindings()
         self._conversation.prompt, self._conversation.model = text, self.form.model
         self._shown, self._first = [], len(self._conversation.exchanges)
         self.tabs.active = "answer"
@@ -254,7 +271,7 @@ class PromptScreen(Leavable[None]):
                 "unknown" if by is None else f"{by.cluster} {short(by.pod)}",
                 "" if answer.ttft_s is None else f"{answer.ttft_s * 1000:.0f} ms",
                 "" if rate is None else f"{rate:.0f}",
-                str(answer.status),
+                outcome(answer),
             )
         prompt = " ".join(exchange.prompt.split())
         prompt = prompt if len(prompt) <= _LONGEST else f"{prompt[: _LONGEST - 1]}…"

@@ -1,44 +1,34 @@
 """The run screen: lanes, progress, log and details of a run that goes on or of a journal that is played.
 
-Events are taken as they come and drawn a dozen times a second. Invariants: leaving a run that goes on is asked about
-first, and stopping it is the engine's own clean stop; what failed is on the screen with its cause and its fix, and with
-the ways on.
+Invariant: what failed is on the screen with its cause and its fix, and with the ways on.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.getters import query_one
 from textual.message import Message
 from textual.widgets import Button, Footer
-from textual.worker import Worker
 
 from backend.engine.events import Failure, Outcome
 from backend.errors import McigError
-from tui.frames import PER_SECOND, Frames
-from tui.leaving import Leavable
-from tui.progress import Progress, StepProgress
 from tui.run_ways import Ways
 from tui.runs import LiveRun, RecordedRun, RunSource
-from tui.screens.question import Choice, Question
+from tui.screens.playing import PlayingScreen
 from tui.screens.step import StepScreen
-from tui.screens.stockout import StockOutScreen
+from tui.screens.stockout import elsewhere
 from tui.screens.telling import TellingScreen
-from tui.step_text import error_text
-from tui.style import Style, elapsed
+from tui.step_text import errors_text
+from tui.style import Style
 from tui.widgets.lanes import Lanes
-from tui.widgets.run_details import RunDetails
 from tui.widgets.run_end import RunEnd
-from tui.widgets.run_header import RunHeader
-from tui.widgets.run_log import RunLog
+from tui.widgets.run_picture import RunPicture
 
 if TYPE_CHECKING:
     from backend.spec import GatewaySpec
@@ -54,7 +44,7 @@ it; after a destroy **w** shows what remains, and what would take it away.
 """
 
 
-class RunScreen(Leavable[None]):
+class RunScreen(PlayingScreen):
     """Shows one run after another of the same stack."""
 
     CSS_PATH = "run.tcss"
@@ -74,12 +64,8 @@ class RunScreen(Leavable[None]):
         Binding("l", "log", "Log", tooltip="Show the log, or the details of the selected step", id="run.log"),
         Binding("y", "copy", "Copy", tooltip="Copy what failed, with cause and fix", id="run.copy"),
         Binding("c", "stop", "Stop", tooltip="Stop cleanly; what was made stays", id="run.stop"),
-        Binding("escape,ctrl+c", "leave", "Back", key_display="esc", tooltip="Leave the run", id="run.leave"),
+        Binding("escape", "leave", "Back", tooltip="Leave the run", id="run.leave"),
     ]
-    lanes = query_one(Lanes)
-    header = query_one(RunHeader)
-    log_pane = query_one(RunLog)
-    details = query_one(RunDetails)
     end = query_one(RunEnd)
 
     class AskModel(Message):
@@ -102,75 +88,31 @@ class RunScreen(Leavable[None]):
 
     def __init__(self, source: RunSource, *, reopen: Callable[[GatewaySpec], Awaitable[Stack]] | None = None) -> None:
         """``reopen`` opens the stack with another specification; without it the answers cannot be changed here."""
-        super().__init__()
+        super().__init__(source)
         self._reopen = reopen
-        self.source = source
-        self.progress = Progress(source.facts, speed=source.speed)
-        self._worker: Worker[None] | None = None
-        self._frames = Frames()
-        self._follow = True
-        self._failure: Failure | None = None
-        self._afterwards: Callable[[], object] | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out."""
-        yield RunHeader(self.source, self.progress)
-        yield Lanes(self.source.now)
-        with Horizontal(id="below"):
-            yield RunDetails()
-            yield RunLog()
+        yield RunPicture(self.source, self.progress)
         yield RunEnd()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begin the run."""
-        self.set_interval(1 / PER_SECOND, self._frame)
-        self._begin(self.source)
-        self.lanes.focus()
+        self.begin(self.source)
+        self.picture.lanes.focus()
 
-    @property
-    def going_on(self) -> bool:
-        """Whether the run has not ended yet."""
-        return self._worker is not None and not self._worker.is_finished
-
-    def _begin(self, source: RunSource) -> None:
-        self.source, self._failure, self._follow = source, None, True
-        self.progress = Progress(source.facts, speed=source.speed)
-        self.lanes.show(self.progress, source.now)
-        self.header.show(source, self.progress)
-        self.log_pane.show(self.progress)
+    def begin(self, source: RunSource) -> None:
+        """Carry a run out, or play it."""
         self.end.clear()
-        self._worker = self._play(source, self.progress)
-        self.refresh_bindings()
+        super().begin(source)
 
-    @work(group="engine", exclusive=True, exit_on_error=False)
-    async def _play(self, source: RunSource, progress: Progress) -> None:
-        try:
-            await source.play(progress, self._note)
-        except Exception as error:
-            self._failure = Failure.of(error)
-            if not isinstance(error, McigError):
-                self._failure = replace(self._failure, cause="a fault in mcig itself", fix="r tries again")
-        finally:
-            self.call_later(self._over)
-
-    def _note(self, text: str) -> None:
-        self.notify(text, markup=False)
-
-    def _over(self) -> None:
-        self._frame(now=True)
-        self.refresh_bindings()
+    def over(self) -> None:
+        """Tell how it has ended, and the ways on."""
         finished = self.progress.finished
         self.post_message(self.Ended(None if finished is None else finished.outcome))
-        if self._afterwards is not None:
-            self._afterwards()
-            return
         self.end.tell(self._ways)
         self._look_back()
-        told = [step for step in self.progress.steps.values() if step.detail]
-        if self._follow and (worth := [*self.progress.failed, *reversed(told)]):
-            self.lanes.select(worth[0].facts.resource)
-            self._tell_step()
 
     @work(group="after", exclusive=True)
     async def _look_back(self) -> None:
@@ -189,35 +131,9 @@ class RunScreen(Leavable[None]):
             elif self.check_action("others", ()) and run.stack.spec.on_stockout != "stop":
                 self.action_others()
 
-    def _frame(self, *, now: bool = False) -> None:
-        """Draw what has happened since the last frame; without news only the clocks, now and then."""
-        drawn = self._frames.due((self.progress.told, self.progress.ended), moving=self.going_on, now=now)
-        if drawn:
-            self.log_pane.take()
-            if self._follow:
-                self._select_interesting()
-            self.lanes.tick()
-            self.header.refresh()
-        if self._frames.details_due(drawn=drawn, now=now):
-            self._tell_step()
-
-    def _select_interesting(self) -> None:
-        step = next(iter((*self.progress.failed, *self.progress.running)), None)
-        if step is not None:
-            self.lanes.select(step.facts.resource)
-
-    def _tell_step(self) -> None:
-        if (step := self.lanes.selected) is not None:
-            self.details.show(step, now=self.source.now(), speed=self.source.speed)
-
-    @on(Lanes.Selected)
-    def _selected(self) -> None:
-        self._follow = False
-        self._tell_step()
-
     @on(Lanes.Opened)
     def _opened(self) -> None:
-        if (step := self.lanes.selected) is not None:
+        if (step := self.picture.lanes.selected) is not None:
             self.app.push_screen(StepScreen(step, now=self.source.now, speed=self.source.speed))
 
     @on(Button.Pressed)
@@ -235,7 +151,7 @@ class RunScreen(Leavable[None]):
 
     @property
     def _ways(self) -> Ways:
-        return Ways(self.source, self.progress, self._failure, self.going_on, self._reopen is not None)
+        return Ways(self.source, self.progress, self.failure, self.going_on, self._reopen is not None)
 
     def action_ask_model(self) -> None:
         """Go on to the prompt panel."""
@@ -268,12 +184,9 @@ class RunScreen(Leavable[None]):
         run = self.source
         if not isinstance(run, LiveRun) or self._reopen is None:
             return
-        spec = run.stack.spec
-        for cluster in run.out_of_stock:
-            chosen = await self.app.push_screen_wait(StockOutScreen(cluster, run.stack.alternatives(spec, cluster)))
-            if chosen is None:
-                return
-            spec = chosen.spec
+        spec = await elsewhere(self.app, run.stack.spec, run.out_of_stock)
+        if spec is None:
+            return
         self.end.looking("planning with the other choice")
         try:
             stack = await self._reopen(spec)
@@ -282,43 +195,39 @@ class RunScreen(Leavable[None]):
                 return
             source = run.with_other(stack, await stack.plan(run.verb))
         except McigError as error:
-            self._failure = Failure.of(error)
-            self.end.tell(self._ways)
-            return
-        self._begin(source)
+            self._refused(error)
+        else:
+            self.begin(source)
 
     def action_pause(self) -> None:
         """Pause a recording, or go on."""
         if isinstance(self.source, RecordedRun):
             self.source.toggle()
-            self._frame(now=True)
+            self.picture.draw(now=True)
 
     def action_pace(self, by: int) -> None:
         """Play a recording faster or slower."""
         if isinstance(self.source, RecordedRun):
             (self.source.faster if by > 0 else self.source.slower)()
-            self._frame(now=True)
+            self.picture.draw(now=True)
 
     def action_log(self) -> None:
         """Show the log, or the details, where there is room for one only; else go there."""
         shown = self.toggle_class("-log").has_class("-log")
-        (self.log_pane.log_view if shown else self.lanes).focus()
+        (self.picture.log_pane.log_view if shown else self.picture.lanes).focus()
 
     def action_copy(self) -> None:
         """Copy what failed."""
-        selected = self.lanes.selected
-        failed: list[StepProgress] = [selected] if selected is not None and selected.error else [*self.progress.failed]
-        told = [error_text(step) for step in failed]
-        if self._failure is not None:
-            told.append("\n".join(part for part in (self._failure.message, self._failure.cause, self._failure.fix)))
-        self.app.copy_to_clipboard("\n\n".join(told))
+        selected = self.picture.lanes.selected
+        failed = [selected] if selected is not None and selected.error else self.progress.failed
+        self.app.copy_to_clipboard(errors_text(failed, self.failure))
         self.notify("Copied what failed, with cause and fix.")
 
     @work(group="again", exclusive=True)
     async def action_retry(self) -> None:
         """Look at the cloud again and carry out what is still to be done."""
         if isinstance(self.source, RecordedRun):
-            self._begin(RecordedRun(self.source.events, pace=self.source.pace))
+            self.begin(RecordedRun(self.source.events, pace=self.source.pace))
             return
         if not isinstance(self.source, LiveRun):
             return
@@ -326,44 +235,20 @@ class RunScreen(Leavable[None]):
         try:
             source = await self.source.again()
         except McigError as error:
-            self._failure = Failure.of(error)
-            self.end.tell(self._ways)
-            return
-        self._begin(source)
+            self._refused(error)
+        else:
+            self.begin(source)
+
+    def _refused(self, error: McigError) -> None:
+        self.failure = Failure.of(error)
+        self.end.tell(self._ways)
 
     @work
     async def action_stop(self) -> None:
         """Stop cleanly, once that is confirmed."""
-        await self._ask_to_stop()
+        await self.ask_to_stop()
 
     def action_leave(self) -> None:
         """Leave; a run that goes on is asked about first."""
         if not self.holds(self.dismiss):
             self.dismiss(None)
-
-    def holds(self, then: Callable[[], object]) -> bool:
-        """A run that goes on is asked about; a recording just ends."""
-        if not self.going_on or isinstance(self.source, RecordedRun):
-            return False
-        self._stop_and(then)
-        return True
-
-    @work
-    async def _stop_and(self, then: Callable[[], object]) -> None:
-        if await self._ask_to_stop():
-            self._afterwards = then
-            if not self.going_on:
-                then()
-
-    async def _ask_to_stop(self) -> bool:
-        name, verb = shlex.quote(self.source.stack_name), self.source.verb
-        text = (
-            f"The run has gone on for {elapsed(self.progress.elapsed(self.source.now()))}.\n\n"
-            "Stopping is clean: what was made stays, what is under way in the cloud goes on there, and "
-            f"`mcig {verb} {name}` goes on where this stopped."
-        )
-        choices = (Choice("stay", "Stay", "primary"), Choice("stop", "Stop cleanly", "warning"))
-        stop = await self.app.push_screen_wait(Question("Stop the run?", text, choices)) == "stop"
-        if stop and self._worker is not None and not self._worker.is_cancelled:
-            self._worker.cancel()
-        return stop

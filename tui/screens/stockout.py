@@ -5,11 +5,11 @@ Invariant: escape changes nothing; the choice alone starts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 from tui.leaving import LeavableModal
 
 if TYPE_CHECKING:
+    from backend.spec import GatewaySpec
     from backend.stockout import Alternative
 
 
@@ -51,6 +52,18 @@ class StockOutScreen(LeavableModal["Alternative | None"]):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._ways[event.option_index])
+
+
+async def elsewhere(app: App[Any], spec: GatewaySpec, clusters: Iterable[str]) -> GatewaySpec | None:
+    """Ask for something else in place of the GPUs of each cluster; ``None`` where one is left as it is."""
+    from backend.stockout import alternatives
+
+    for cluster in clusters:
+        chosen = await app.push_screen_wait(StockOutScreen(cluster, alternatives(spec, cluster)))
+        if chosen is None:
+            return None
+        spec = chosen.spec
+    return spec
 
 
 def _option(number: int, way: Alternative) -> Option:

@@ -5,7 +5,7 @@ Invariant: looking changes nothing; what is ready is folded, what is not is open
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -56,9 +56,13 @@ class WhyScreen(Leavable[None]):
         self._stack = stack
         self._selected: Node | None = None
 
+    @property
+    def _looking(self) -> str:
+        return f"{self._stack.spec.name}: looking …"
+
     def compose(self) -> ComposeResult:
         """The tree, and below it what is known of the selected branch."""
-        yield Label(f"{self._stack.spec.name}: looking …", id="title", markup=False)
+        yield Label(self._looking, id="title", markup=False)
         yield Tree[object](self._stack.spec.name)
         with VerticalScroll(id="about", can_focus=False):
             yield Static(id="about-text", markup=False)
@@ -77,6 +81,7 @@ class WhyScreen(Leavable[None]):
     @work(exclusive=True)
     async def action_again(self) -> None:
         """Ask the cloud and show what it says."""
+        self.title_label.update(self._looking)
         try:
             node = await self._stack.explain()
         except McigError as error:
@@ -121,23 +126,23 @@ class WhyScreen(Leavable[None]):
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[object]) -> None:
-        node = event.node.data
-        self._selected = node  # type: ignore[assignment]
-        facts = [
-            (label, str(getattr(node, name, "")))
-            for label, name in (("says", "said"), ("cause", "cause"), ("fix", "fix"))
-        ]
-        ready = getattr(node, "state", "ready") == "ready"
-        lines = [Content.assemble((f"{label:<7}", "$quiet"), text) for label, text in facts if text and not ready]
-        self.about.update(
-            Content("\n").join(lines) if lines else Content.styled("as it should be", "$quiet") if ready else ""
-        )
+        node = cast("Node | None", event.node.data)
+        self._selected = node
+        self.about.update("" if node is None else _about(node))
 
     def action_copy(self) -> None:
         """Copy the way out."""
         if self._selected is not None and self._selected.fix:
             self.app.copy_to_clipboard(self._selected.fix)
             self.notify("Copied the fix.")
+
+
+def _about(node: Node) -> Content:
+    """What the cloud says of a branch, the usual cause and the way out."""
+    if node.state == "ready":
+        return Content.styled("as it should be", "$quiet")
+    facts = (("says", node.said), ("cause", node.cause), ("fix", node.fix))
+    return Content("\n").join(Content.assemble((f"{label:<7}", "$quiet"), text) for label, text in facts if text)
 
 
 def _all(node: TreeNode[object]) -> list[TreeNode[object]]:

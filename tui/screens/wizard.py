@@ -32,6 +32,7 @@ from tui.screens.pages import views
 from tui.screens.pages.base import PageView
 from tui.session import Session
 from tui.widgets.answer import Answer
+from tui.widgets.page_ways import PageWays
 from tui.widgets.rail import Rail
 from tui.widgets.summary import Summary
 
@@ -96,10 +97,7 @@ class WizardScreen(Leavable[None]):
                 yield Label("", id="title", markup=False)
                 yield Vertical(id="holder")
                 yield Static("", id="hint", markup=False)
-                with Horizontal(id="ways"):
-                    yield Button("Back", id="back", compact=True)
-                    yield Label("", id="wrong", markup=False)
-                    yield Button("Next", id="next", variant="primary", compact=True)
+                yield PageWays()
             with Vertical(id="side"):
                 yield Label("Your gateway", classes="heading")
                 yield Summary(id="summary")
@@ -131,12 +129,7 @@ class WizardScreen(Leavable[None]):
             await holder.mount(view)
             self._ready = True
             self.query_one("#title", Label).update(self.page.title)
-            following = self._neighbour(1)
-            self.query_one("#next", Button).label = f"Next: {following.title} ▸" if following else "Review the plan ▸"
-            previous = self._neighbour(-1)
-            self.query_one("#back", Button).label = f"◂ {previous.title}" if previous else "◂ Home"
-        for button in self.query(Button):
-            button.refresh(layout=True)
+            self.query_one(PageWays).name_ways(self._neighbour(-1), self._neighbour(1))
         self.query_one("#hint", Static).update(view.HINT or "f1 explains this page.")
         self.sub_title = self.page.title
         self.query_one("#side").set_class(view.WIDE, "-hidden")
@@ -288,10 +281,7 @@ class WizardScreen(Leavable[None]):
         self.query_one(Summary).show(spec, costs(spec) if spec is not None else None)
         self.view.show(self.checked)
         here = len(problems_on(self.page, problems))
-        elsewhere = len(problems) - here
-        told = [f"✗ {here} to mend here"] if here else []
-        told += [f"✗ {elsewhere} on other pages"] if elsewhere else []
-        self.query_one("#wrong", Label).update("  ".join(told))
+        self.query_one(PageWays).tell_wrong(here, len(problems) - here)
 
     def _keep(self) -> None:
         with suppress(OSError):

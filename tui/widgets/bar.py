@@ -23,15 +23,16 @@ def parts(width: int, limit: float, used: float, wanted: float) -> tuple[int, in
 
 
 def quota(offer: RegionOffer | None, width: int) -> Content:
-    """A GPU quota as a bar and as figures: in use, plus what is wanted, of the limit."""
+    """A GPU quota as a bar and as figures: in use, plus what is still wanted, of the limit."""
     if offer is None or offer.limit is None:
         return Content.styled("…" if offer is None else "? not known", "$faint")
     used = offer.used or 0
     first, second, rest = parts(width, offer.limit, used, offer.needed)
+    more = f"+{offer.needed:g}" if offer.needed else ""
     style = "$text-error" if used + offer.needed > offer.limit else "$text-success"
     return Content.assemble(
         (USED * first, "$quiet"),
         (WANTED * second, style),
         (FREE * rest, "$faint"),
-        (f" {used:g}+{offer.needed:g}/{offer.limit:g}", style if style == "$text-error" else ""),
+        (f" {used:g}{more}/{offer.limit:g}", style if style == "$text-error" else ""),
     )

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.looks import Looks, RecordedLooks
-from tui.monitor_text import count, drifted, guard, health, spent, target
+from tui.monitor_text import count, drifted, drilled, guard, health, spent, target
 from tui.style import clock
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def _parts(snapshot: Snapshot) -> list[tuple[str, str]]:
         parts.append(("! guard passed", "$text-error"))
     if drifted(snapshot.drift):
         parts.append((f"~ {drifted(snapshot.drift)}", "$text-warning"))
+    if drilled(snapshot.drift):
+        parts.append((f"… {drilled(snapshot.drift)}", "$text-warning"))
     if known:
         parts.append((f"{count(sum(known))} req/s, {count(sum(tokens))} tok/s", ""))
     parts += [(spent(snapshot.cost), ""), (target(gateway), "$quiet")]

@@ -88,16 +88,16 @@ class RunHeader(Widget):
         rate = sum(step.facts.usd_per_hour for step in self.progress.steps.values())
         spent = self.progress.spent_usd(finished_at if (finished_at := self._end(now)) else now)
         life = " for real" if self.source.speed is not None else ""
-        if rate and spent is not None:
-            parts.append((f"spent{life} about", f"${spent:,.2f}"))
         if (counted := self.source.spent) is not None and counted.usd > (spent or 0.0):
-            parts[-1 if rate and spent is not None else len(parts) :] = [(f"spent{life} about", f"${counted.usd:,.2f}")]
+            parts.append((f"spent{life} about", f"${counted.usd:,.2f}"))
+        elif rate and spent and round(spent, 2):
+            parts.append(("set-up for real about" if life else "spent about", f"${spent:,.2f}"))
         if self.source.guard:
             parts.insert(1, ("!", "guard passed"))
         elif (at := self.source.guard_at) is not None and finished is None:
             parts.insert(2, ("guard in", duration(max((at - now).total_seconds(), 0.0))))
         if rate:
-            parts.append((f"costs{life if spent is None else ''}", money(rate)))
+            parts.append((f"costs{'' if any(life in label for label, _ in parts) else life}", money(rate)))
         if life and rate and width >= 100:
             parts.append(("here", "nothing"))
         line = Text("   ").join(Text.assemble((f"{label} ", quiet), value) for label, value in parts)

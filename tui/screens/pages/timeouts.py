@@ -51,7 +51,9 @@ class TimeoutsView(PageView):
         enough = expected is None or timeout >= TIMES_P99 * expected
         label.set_class(not enough, "wrong")
         if enough:
-            label.update(f"Good for answers whose P99 is up to {timeout / TIMES_P99:g} s; longer ones are cut off.")
+            label.update(
+                f"Good where 99 of 100 answers take up to {timeout / TIMES_P99:g} s; over {timeout} s one is cut off."
+            )
         else:
             label.update(f"! Less than twice {expected:g} s: slow answers would be cut off under load.")
 
