@@ -14,9 +14,9 @@ from pathlib import Path
 
 from backend.emulator import control
 from backend.places import Places
-from backend.surroundings import gcloud_account, gcloud_project, hugging_face_token, project_of, token_source
+from backend.surroundings import NoProject, gcloud_account, gcloud_project, hugging_face_token, project_of, token_source
 
-__all__ = ["Found", "KeptStack", "hugging_face_token", "look", "project_of"]
+__all__ = ["Found", "KeptStack", "NoProject", "hugging_face_token", "look", "project_of"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from backend.errors import McigError
 from backend.fields import Page, page_of
+from backend.found import NoProject
 from backend.preflight.findings import Finding, Topic
 from backend.spec import GatewaySpec
-from backend.surroundings import NoProject
 from tui.session import Session
 
 BUSY = "asking the cloud"

@@ -145,9 +145,9 @@ def _figures(result: LoadResult, style: Style) -> Iterator[str]:
             f"  {each.name:<15} {_percent(each.share)} of the requests ({each.requests:,.0f}), "
             f"KV cache {_percent(each.kv_cache_mean)} mean, {_percent(each.kv_cache_peak)} peak"
         )
-    if sum(each.requests for each in result.clusters) > result.load.requests:
-        text = "The model servers counted more than were sent: the client's one trial request, and requests of others."
-        yield from style.wrap(text, first="  ", indent="  ")
+    if (more := round(sum(each.requests for each in result.clusters)) - result.load.requests) > 0:
+        text = f"{more} more came to the model servers than was sent: the client's trial request"
+        yield from style.wrap(text if more == 1 else f"{text}, and requests of others", first="  ", indent="  ")
 
 
 def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
@@ -160,7 +160,8 @@ def drill_lines(result: DrillResult, style: Style) -> Iterator[str]:
     yield style.paint(sign, f"{style.glyph(sign)} {result.sent} requests sent, {lost} lost")
     if result.slowed is not None and result.slow_s is not None:
         before = f"than any request before the drain ({result.slow_s * 1000:,.0f} ms in the model server)"
-        said = f"{result.slowed:.0f} of {result.sent} waited longer for their first token {before}"
+        few = f"{result.slowed:.0f}" if round(result.slowed) else "none"
+        said = f"{few} of {result.sent} waited longer for a first token {before}"
         yield from style.wrap(said, first="  ", indent="    ")
     yield f"  {result.region} had {_percent(result.share_before)} of the requests before"
     if result.moved_s is None:

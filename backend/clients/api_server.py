@@ -32,7 +32,7 @@ CONNECT_TIMEOUT_S = 20.0
 ATTEMPTS = 4
 """Times a request is sent while the server answers Retry-After, as kubectl does."""
 LONGEST_RETRY_S = 10.0
-AT_ONCE = 8
+AT_ONCE = 6
 """Requests to one server that are under way together, streams not counted: a connection takes 0.3 MB, and the Go client
 asks for less at a time."""
 STAYS_S = 5.0

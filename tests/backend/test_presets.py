@@ -106,7 +106,7 @@ def test_problems_name_the_file_as_it_was_given(
 
 
 def test_the_last_stack_is_the_one_applied_last(places: Places) -> None:
-    with pytest.raises(UsageError, match="no stack yet"):
+    with pytest.raises(UsageError, match="no stack is set up"):
         presets.last_stack(places)
     for position, name in enumerate(["b", "c", "a"]):
         write_private(places.stack(name), REHEARSAL)

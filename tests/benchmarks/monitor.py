@@ -29,6 +29,7 @@ from textual.app import App
 from backend import presets
 from backend.clients import Clients
 from backend.clients.connect import emulated
+from backend.monitor import Snapshot
 from backend.places import Places
 from backend.resources import declare
 from backend.spec import GatewaySpec
@@ -111,6 +112,8 @@ def serve(clusters: int, pods: int, told: Connection) -> None:
         asked = request.path.rpartition("/")[2]
         if asked == "clusters":
             return web.json_response({"clusters": [listed(number, port) for number, port in enumerate(ports)]})
+        if "/clusters/" in request.path and asked.startswith("gke-"):
+            return web.json_response(listed(int(asked.removeprefix("gke-")), ports[int(asked.removeprefix("gke-"))]))
         if asked == PROJECT:
             return web.json_response({"name": "projects/1234567890", "projectId": PROJECT, "state": "ACTIVE"})
         return web.json_response({}) if asked in COLLECTIONS else missing(request.path)
@@ -218,11 +221,19 @@ async def watched(stack: Stack) -> tuple[float, float, list[float], int]:
         looks, began, busy = 0, time.monotonic(), time.process_time()
         await asyncio.sleep(SECONDS)
         share = (time.process_time() - busy) / (time.monotonic() - began)
-        drift = None if app.monitor.snapshot is None else app.monitor.snapshot.drift
-        if drift is None or drift.reason is not None or not drift.resources:
-            raise RuntimeError(f"the looks for drift were not whole: {drift}")
+        judge(app.monitor.snapshot)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     return share, peak, frames, looks
+
+
+def judge(snapshot: Snapshot | None) -> None:
+    """Raise ``RuntimeError`` unless all could be looked at: what is not read costs nothing."""
+    if snapshot is None or snapshot.drift is None or snapshot.drift.reason is not None or not snapshot.drift.resources:
+        raise RuntimeError(f"the looks for drift were not whole: {snapshot and snapshot.drift}")
+    silent = [pod for one in snapshot.clusters for pod in one.pods if pod.kv_cache is None]
+    unseen = [(one.name, one.reason) for one in snapshot.clusters if not one.pods]
+    if silent or unseen:
+        raise RuntimeError(f"not read: {unseen} {silent[:1]}")
 
 
 def measure(clusters: int, pods: int) -> bool:

@@ -100,7 +100,7 @@ def test_a_mistyped_project_is_one_failure_and_what_follows_from_it_is_told_once
 
 
 def test_what_is_checked_is_listed_without_any_cloud(terminal: Terminal) -> None:
-    assert "| `permission/NAME` |" in terminal.mcig("doctor", "--list").out
+    assert "\npermission/NAME\n" in terminal.mcig("doctor", "--list").out
     terminal.mcig("emulator", "status", code=1)
 
 

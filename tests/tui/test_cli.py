@@ -94,6 +94,7 @@ def test_help_names_everything_and_leaves_nothing_to_guess(mcig: Type, arguments
         (["apply", "rehearsal", "--speed", "quick"], 2, "quick"),
         (["apply", "rehearsal", "--speed", "-1"], 2, "-1"),
         (["apply", "rehearsal", "--target", "gke", "--set", "project=abc-def"], 2, "--yes"),
+        (["destroy", "rehearsal", "--target", "gke", "--set", "project=abc-def"], 2, "shows what would go"),
         (["plan", "rehearsal", "--target", "gke", "--set", "project="], 2, "no Google Cloud project"),
         (["emulator", "status"], 1, "mcig emulator start"),
         (["emulator", "env"], 1, "mcig emulator start"),
@@ -202,11 +203,8 @@ def test_a_home_that_cannot_be_is_told_as_such(
     (home / "a-file").write_text("")
     monkeypatch.setenv("MCIG_HOME", str(home / place))
     code, _, err = mcig("plan", "rehearsal")
-    assert (code, err.splitlines()[0]) == (
-        2,
-        f"mcig: MCIG_HOME cannot be written: {home / 'a-file'}{'/below' if 'below' in place else '/state'}"
-        ": Not a directory",
-    )
+    path = home / "a-file" / ("below" if "below" in place else "state")
+    assert (code, err.splitlines()[0]) == (2, f"mcig: MCIG_HOME cannot be written: {path}: Not a directory")
     assert "fix: set MCIG_HOME to a folder that you can write" in err
 
 

@@ -96,7 +96,9 @@ def test_unknown_is_no_bar_and_a_question_mark() -> None:
 def test_the_clients_trial_request_is_told_where_more_came_than_were_sent() -> None:
     assert "trial request" not in "\n".join(load_lines(result(LONG), Style()))
     more = replace(result(LONG), clusters=(ClusterLoad("gke-west", "r", 101, 1.0, 10_000, 0.41, 0.62),))
-    assert "counted more than were sent: the client's one trial request" in "\n".join(load_lines(more, Style()))
+    assert "1 more came to the model servers than was sent: the client's trial request" in "\n".join(
+        load_lines(more, Style())
+    )
 
 
 def test_a_failed_test_says_why_and_shows_the_log() -> None:
@@ -119,7 +121,7 @@ def test_a_drill_tells_what_it_measured() -> None:
     lines = list(drill_lines(drilled(3.5), Style()))
     text = " ".join(" ".join(lines).split())
     assert "✓ 100 requests sent, 0 lost" in text
-    assert "2 of 100 waited longer for their first token than any request before the drain (250 ms" in text
+    assert "2 of 100 waited longer for a first token than any request before the drain (250 ms" in text
     assert "3.5 s after the drain began the last request reached it; drained for 60 s" in text
     assert "1.5 s until requests came back" in text
     assert max(map(len, lines)) <= 80

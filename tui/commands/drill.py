@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend.errors import UsageError
 from tui import typed
+from tui.commands.load import Teller
 from tui.invocation import Exit, Invocation, speed
 
 if TYPE_CHECKING:
@@ -58,18 +59,10 @@ def _agreed(invocation: Invocation, spec: GatewaySpec, wish: Drill) -> bool:
 async def _drill(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, wish: Drill) -> DrillResult:
     from backend.stack import open_stack
 
-    console = invocation.console
     pace = None if options.speed is None else speed(options.speed)
-
-    def note(text: str) -> None:
-        console.say_all(console.style.wrap(f"note: {text}", indent="      "))
-
+    asked = f"{wish.rate:g} requests a second from {wish.region} for {wish.seconds:g} s"
+    teller = Teller(invocation.console, f"{asked}; drained in the middle half")
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
         for text in stack.connection.notes:
-            note(text)
-        console.say_all(
-            console.style.wrap(
-                f"{wish.rate:g} requests a second from {wish.region} for {wish.seconds:g} s; drained in the middle half"
-            )
-        )
-        return await stack.drill(wish, note=note)
+            teller.note(text)
+        return await stack.drill(wish, note=teller.course)

@@ -56,21 +56,21 @@ def run(invocation: Invocation, options: argparse.Namespace) -> int:
 
 async def _load(invocation: Invocation, options: argparse.Namespace, spec: GatewaySpec, wish: Load) -> LoadResult:
     from backend.stack import open_stack
+    from tui.load_text import headline
 
     pace = None if options.speed is None else speed(options.speed)
-    teller = _Teller(invocation.console, wish, wish.source(spec).name)
+    teller = Teller(invocation.console, headline(wish, wish.source(spec).name))
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace) as stack:
         for text in stack.connection.notes:
             teller.note(text)
         return await stack.load(wish, note=teller.course, each=teller.each)
 
 
-class _Teller:
+class Teller:
     """Tells how a test goes: what is sent once it has begun, and from the first request on how many come where."""
 
-    def __init__(self, console: Console, wish: Load, cluster: str) -> None:
-        self._console, self._wish, self._cluster = console, wish, cluster
-        self._headed = False
+    def __init__(self, console: Console, heading: str) -> None:
+        self._console, self._heading = console, heading
         self._first_s: float | None = None
         self._next_s = 0.0
 
@@ -80,11 +80,9 @@ class _Teller:
 
     def course(self, text: str) -> None:
         """Tell what the test itself says."""
-        from tui.load_text import headline
-
-        if not self._headed:
-            self._headed = True
-            self._console.say_all(self._console.style.wrap(headline(self._wish, self._cluster)))
+        if self._heading:
+            self._console.say_all(self._console.style.wrap(self._heading))
+            self._heading = ""
         self.note(text)
 
     def each(self, point: Point) -> None:
