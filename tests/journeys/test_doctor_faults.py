@@ -212,7 +212,7 @@ def test_what_can_be_set_is_listed_and_what_is_set_is_told(healthy: Healthy) -> 
     assert "model.ID.gated=open|granted|refused|awaiting|rejected" in listed
     assert "quota.us-east4.C2_CPUS=24" in listed
     assert mcig("emulator", "set", "--json").document["settings"] == [{"path": "quota.us-east4.C2_CPUS", "value": "24"}]
-    refused = mcig("emulator", "set", "quota.mars.C2_CPUS=24", code=1)
+    refused = mcig("emulator", "set", "quota.mars.C2_CPUS=24", code=2)
     assert "mars is not a region" in refused.err
 
 

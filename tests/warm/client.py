@@ -79,10 +79,11 @@ class Warm:
     @contextmanager
     def forking(self) -> Iterator[None]:
         """Fork the emulated clouds that are started meanwhile, and their Pods; by its end they have to be stopped."""
+        others = frozenset(processes._children)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "executable", str(self.python))
             yield
-        for process in list(processes._children.values()):
+        for process in [process for number, process in processes._children.items() if number not in others]:
             process.wait(_END_S)
         processes.collect()
 
