@@ -106,5 +106,6 @@ class Watch:
             self._refused_since = now
         since = self._refused_since if patient else self._silent_since
         if since is not None and now - since >= error.patience_s:
+            error.patience_s = 0.0
             raise error
         self.saw(f"no answer: {error.cause or error.message}")

@@ -13,10 +13,10 @@ from tests.warm.client import Warm
 @pytest.fixture(scope="package")
 def shared_tools(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[Tools]:
     """One emulated cloud, and one gcloud that is loaded."""
-    with warm.forking():
+    with warm.standing_in():
         made = Tools(tmp_path_factory.mktemp("conformance"), warm)
-        yield made
-        made.close()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_lost_cloud_is_named_and_the_run_goes_on_once_it_is_back(terminal: Ter
     list(events_until(run, step, "step_started"))
     os.kill(terminal.mcig("emulator", "status", "--json").document["pid"], signal.SIGKILL)
     assert run.stdout is not None
-    out, err = run.communicate(timeout=20)
+    out, err = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "Traceback" not in out + err
     assert "run_finished" in out.splitlines()[-1]

@@ -77,11 +77,17 @@ class Warm:
             return int(code), out.read().decode(), err.read().decode()
 
     @contextmanager
-    def forking(self) -> Iterator[None]:
-        """Fork the emulated clouds that are started meanwhile, and their Pods; by its end they have to be stopped."""
-        others = frozenset(processes._children)
+    def standing_in(self) -> Iterator[None]:
+        """Fork the emulated clouds that are started meanwhile, and their Pods."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "executable", str(self.python))
+            yield
+
+    @contextmanager
+    def forking(self) -> Iterator[None]:
+        """Do so for as long as they live: by its end they have to be stopped."""
+        others = frozenset(processes._children)
+        with self.standing_in():
             yield
         for process in [process for number, process in processes._children.items() if number not in others]:
             process.wait(_END_S)
