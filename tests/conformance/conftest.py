@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.tools import Tools
-from tests.warm.client import Warm
+from tests.warm.client import Warm, await_end
 
 
 @pytest.fixture(scope="package")
@@ -17,6 +17,7 @@ def shared_tools(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterat
         made = Tools(tmp_path_factory.mktemp("conformance"), warm)
     yield made
     made.close()
+    await_end()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,10 +89,15 @@ class Warm:
         others = frozenset(processes._children)
         with self.standing_in():
             yield
-        for process in [process for number, process in processes._children.items() if number not in others]:
-            process.wait(_END_S)
-        processes.collect()
+        await_end(others)
 
     def close(self) -> None:
         """Need it no more."""
         self._held.close()
+
+
+def await_end(others: Collection[int] = ()) -> None:
+    """Wait for the emulated clouds that this process has started and that were stopped, ``others`` left out."""
+    for process in [process for number, process in processes._children.items() if number not in others]:
+        process.wait(_END_S)
+    processes.collect()
