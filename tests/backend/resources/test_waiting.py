@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 
 from backend.engine import poll
@@ -32,7 +34,7 @@ class Wait:
         self.now += self._each_s
         turn = self._turns.pop(0)
         if isinstance(turn, Exception):
-            raise turn
+            raise copy(turn)
         return turn
 
 
@@ -64,7 +66,7 @@ async def test_a_server_that_is_gone_is_given_up_after_its_patience() -> None:
     with pytest.raises(Unreachable) as caught:
         await wait.watch.until(wait.look)
 
-    assert caught.value is GONE
+    assert (str(caught.value), caught.value.patience_s) == (str(GONE), 0.0), "nobody has to be patient once more"
     assert wait.now == 100.0 + 1.0 + PATIENCE_S
     assert wait.told == ["no answer: refused"]
 
