@@ -23,7 +23,7 @@ from backend.rules import SpecNote
 from backend.spec import GatewaySpec
 from backend.stack.accounts import StackMoney
 from backend.stack.planning import Planning
-from backend.stack.running import Runs
+from backend.stack.running import Runs, get_ready
 from backend.stack.traffic import Traffic
 from backend.status import Status, statuses, unread
 
@@ -126,6 +126,10 @@ class Stack:
     def forecast(self, plan: Plan) -> Forecast:
         """A listener for a run of the plan that knows how long it still needs."""
         return Forecast(plan, speed=self.connection.speed)
+
+    def get_ready(self, plan: Plan) -> None:
+        """Begin to load what carrying out a plan needs, while somebody reads it; returns at once."""
+        get_ready(plan)
 
     async def apply(
         self,

@@ -48,6 +48,11 @@ RUNS_RESUMED = 5
 """Latest journals in which operations under way are looked for."""
 
 
+def get_ready(plan: Plan) -> None:
+    """Begin to load what carrying out a plan needs."""
+    ahead.for_changes(APIS.get(step.resource.partition("/")[0], "") for step in plan.changes)
+
+
 class Runs:
     """The runs of one stack."""
 
@@ -106,7 +111,7 @@ class Runs:
         rows = planning.rows(plan.verb)
         if not plan.changes:
             return await apply(plan, rows, run=run, emit=emit)
-        ahead.for_changes(APIS.get(step.resource.partition("/")[0], "") for step in plan.changes)
+        get_ready(plan)
         self._resume(plan, planning.declared)
         record = self._places.journal(self._spec.name, run.id)
         private_folder(record.parent)

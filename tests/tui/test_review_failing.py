@@ -23,6 +23,9 @@ class Moody:
         self.spec, self.well = spec, False
         self.connection = SimpleNamespace(description="the emulated cloud", speed=40.0)
 
+    def get_ready(self, plan: Plan) -> None:
+        """Nothing is going to be carried out."""
+
     async def plan(self, verb: Verb = Verb.APPLY) -> Plan:
         if not self.well:
             raise CloudError("the API does not answer", cause="the network is gone", fix="look at the network")

@@ -153,6 +153,7 @@ async def _carry_out(
     async with open_stack(spec, environ=invocation.environ, places=invocation.places, speed=pace, **wishes) as stack:
         showing.notes(console, stack)
         made = await stack.plan(verb, only=getattr(options, "only", None))
+        stack.get_ready(made)
         if not invocation.json:
             showing.review(invocation, options, stack, made)
         await preflight.check(invocation, options, stack, made)

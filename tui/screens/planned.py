@@ -83,6 +83,7 @@ class PlannedScreen(Leavable[None]):
             self.add_class("-failed")
             self.offer()
             return
+        self.stack.get_ready(plan)
         self.plan = plan
         self._show(plan)
         if self.verb is Verb.APPLY:
