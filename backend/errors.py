@@ -114,7 +114,7 @@ class CloudError(McigError):
     """An API answered with an error."""
 
     patience_s: float = 0.0
-    """Seconds within which the same request is worth repeating; none where the answer would be the same, or they are over."""
+    """Seconds within which the same request is worth repeating; none where the answer would be the same."""
 
     def __init__(
         self, message: str, *, cause: str = "", fix: str = "", status: int | None = None, reason: str = ""
