@@ -119,7 +119,8 @@ class Google:
         return await pages(read, path, query)
 
     async def shared(self, key: str, read: Callable[[], Awaitable[Found]]) -> Found:
-        """Make a read, or join the same read when somebody has it under way already."""
+        """Make a read, or join the same read when somebody who waits as long has it under way already."""
+        key = f"{key} within {self.timeout_s:g} s"
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.ensure_future(read())

@@ -92,7 +92,7 @@ class GatewayLook:
         for policy in lists[3]:
             aim = (policy.get("spec") or {}).get("targetRef") or {}
             if (aim.get("kind"), aim.get("name")) == (POOL_IMPORT.name, spec.pool.name):
-                mode, target, drained = policy_said(policy, datetime.now(UTC))
+                mode, target, drained = policy_said(policy, self._now())
                 found = replace(found, mode=mode or found.mode, target=target, drained=drained)
         self._seen, self._seen_at = found, self._clock()
         if found.healthy:

@@ -44,7 +44,7 @@ OBJECTS_EVERY_S = 10.0
 AT_ONCE, AT_ONCE_IN_ALL = 12, 40
 """Pages that are read side by side of one cluster, and of all together: a connection takes 0.3 MB."""
 TURN_LIMIT_S = 2.0
-"""Seconds that a Pod waits for its turn to be asked; those that gave none the last time come last."""
+"""Seconds that a Pod waits for its turn to be asked; Pods that gave no figures the last time come last."""
 NO_TURN = "no metrics: not asked, because other Pods of its cluster gave no answer in time"
 LONGEST_PAGE = 4 * 1024 * 1024
 """Bytes after which a page is given up."""

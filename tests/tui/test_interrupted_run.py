@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from backend.clients import Clients
 from backend.clients.connect import emulated
@@ -81,12 +83,7 @@ async def test_it_stops_cleanly_gives_the_lock_back_and_goes_on_where_it_stopped
 
 
 async def test_the_question_goes_when_the_run_ends_by_itself(bench: Bench, clock: Clock, spec: GatewaySpec) -> None:
-    stack = await bench.open(spec)
-    app = Running(LiveRun(stack, await stack.plan()), bench)
-    async with app.run_test(size=(80, 24)) as pilot:
-        step = app.run_screen.progress.steps[CLUSTER]
-        await until(pilot, lambda: bool(step.operation))
-        await pilot.press("ctrl+c")
+    async with asked_to_stop(bench, spec) as (app, pilot):
         await until_said(pilot, "Stop the run?")
         clock.ahead_s += YEAR_S
         await until(pilot, lambda: app.screen is app.run_screen)
@@ -95,14 +92,21 @@ async def test_the_question_goes_when_the_run_ends_by_itself(bench: Bench, clock
         assert finished.outcome is Outcome.SUCCEEDED
 
 
-async def interrupted(bench: Bench, spec: GatewaySpec) -> Running:
-    """Press Ctrl-C while a cluster is made, read the question, and press it again."""
+@asynccontextmanager
+async def asked_to_stop(bench: Bench, spec: GatewaySpec) -> AsyncIterator[tuple[Running, Pilot[int]]]:
+    """The app in a run, Ctrl-C pressed while a cluster is made."""
     stack = await bench.open(spec)
     app = Running(LiveRun(stack, await stack.plan()), bench)
     async with app.run_test(size=(80, 24)) as pilot:
         step = app.run_screen.progress.steps[CLUSTER]
         await until(pilot, lambda: bool(step.operation))
         await pilot.press("ctrl+c")
+        yield app, pilot
+
+
+async def interrupted(bench: Bench, spec: GatewaySpec) -> Running:
+    """Read the question, and press Ctrl-C again."""
+    async with asked_to_stop(bench, spec) as (app, pilot):
         await until_said(pilot, "Stop the run?", "what was made stays", f"`mcig apply {spec.name}` goes on")
         assert app.run_screen.going_on
         await pilot.press("ctrl+c")

@@ -7,7 +7,6 @@ only after their names were typed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,15 +20,13 @@ from textual.widgets import Button, Footer, Static
 from backend.engine.events import Verb
 from backend.engine.plan import Plan
 from backend.errors import McigError
-from backend.preflight.findings import Finding, refusing
+from backend.preflight.findings import refusing
 from tui import consent
 from tui.screens.planned import PlannedScreen
 from tui.widgets.plan_head import PlanHead
 from tui.widgets.plan_tabs import PlanTabs
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from backend.stack import Stack
 
 _STARTS = {Verb.APPLY: "Start", Verb.DESTROY: "Destroy"}
@@ -102,17 +99,10 @@ class ReviewScreen(PlannedScreen):
 
         screen: ReviewScreen
 
-    def __init__(
-        self,
-        stack: Stack,
-        plan: Plan | None = None,
-        findings: Sequence[Finding] | None = None,
-        *,
-        verb: Verb = Verb.APPLY,
-        token: SecretStr | None = None,
-    ) -> None:
-        super().__init__(stack, plan, findings, verb=verb, token=token)
-        self._begun = self._asked = False
+    _begun = False
+    """Whether a run of the plan was begun."""
+    _asked = False
+    """Whether somebody is being asked."""
 
     def compose(self) -> ComposeResult:
         """Lay out."""
